@@ -1,0 +1,7 @@
+namespace FlannelFlow.Activities.Tests;
+
+public sealed class SmokeTests
+{
+    [Fact]
+    public void Placeholder() => Assert.True(true);
+}

@@ -1,0 +1,7 @@
+namespace FlannelFlow.Workflows.Tests;
+
+public sealed class SmokeTests
+{
+    [Fact]
+    public void Placeholder() => Assert.True(true);
+}
