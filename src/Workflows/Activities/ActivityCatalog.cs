@@ -1,0 +1,23 @@
+using System.Diagnostics.CodeAnalysis;
+
+namespace FlannelFlow.Workflows;
+
+/// <summary>The activity types that definitions can name. Filled once by the composition root, then only read.</summary>
+public sealed class ActivityCatalog
+{
+    private readonly Dictionary<string, ActivityType> _types = new(StringComparer.Ordinal);
+
+    public IEnumerable<string> Types => _types.Keys.Order(StringComparer.Ordinal);
+
+    public ActivityCatalog Add<TInput, TOutput>(Activity<TInput, TOutput> activity)
+        where TInput : class
+        where TOutput : class
+    {
+        ArgumentNullException.ThrowIfNull(activity);
+        if (!_types.TryAdd(activity.Type, new BoundActivityType<TInput, TOutput>(activity)))
+            throw new ArgumentException($"activity type {activity.Type} is registered twice", nameof(activity));
+        return this;
+    }
+
+    internal bool TryGet(string type, [NotNullWhen(true)] out ActivityType? found) => _types.TryGetValue(type, out found);
+}

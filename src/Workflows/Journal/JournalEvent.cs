@@ -1,0 +1,49 @@
+namespace FlannelFlow.Workflows;
+
+public enum JournalEventKind
+{
+    /// <summary>The instance is durable.</summary>
+    Accepted,
+    StepStarted,
+    StepCompleted,
+
+    /// <summary>An attempt failed and none follows; Detail is the error.</summary>
+    StepFaulted,
+
+    /// <summary>An attempt failed; Detail is when the next is due and the error.</summary>
+    RetryScheduled,
+
+    /// <summary>The caller's answer is durable.</summary>
+    Responded,
+
+    /// <summary>A step's undoing began.</summary>
+    CompensationStarted,
+    StepCompensated,
+
+    /// <summary>A step's undoing failed and is not tried again.</summary>
+    CompensationFaulted,
+
+    /// <summary>Waits for an operator; Detail is the incident.</summary>
+    Suspended,
+    Finished,
+
+    /// <summary>Failed, and all undone; Detail is the error.</summary>
+    Compensated,
+    Cancelled,
+}
+
+/// <summary>A committed row of the journal.</summary>
+/// <param name="Seq">1, 2, 3 … without gaps, in commit order.</param>
+/// <param name="ActivityId">Null for events of the instance as a whole.</param>
+/// <param name="Attempt">0 for events of the instance as a whole.</param>
+/// <param name="Detail">The kind says what it is.</param>
+public sealed record JournalEvent(
+    long Seq,
+    DateTimeOffset At,
+    InstanceId Instance,
+    string DefinitionId,
+    JournalEventKind Kind,
+    string? ActivityId,
+    string? ActivityType,
+    int Attempt,
+    string? Detail);

@@ -1,0 +1,78 @@
+namespace FlannelFlow.Workflows;
+
+public enum InstanceStatus
+{
+    /// <summary>Accepted; its lanes are held by others.</summary>
+    Waiting,
+    Running,
+    Compensating,
+
+    /// <summary>Waits for an operator, with an open incident.</summary>
+    Suspended,
+    Finished,
+    Compensated,
+    Cancelled,
+}
+
+public enum ExecutionStatus
+{
+    Running,
+    RetryScheduled,
+    Completed,
+    Faulted,
+    Compensating,
+    CompensationScheduled,
+    Compensated,
+    CompensationFaulted,
+}
+
+/// <param name="DefinitionId">Null for all.</param>
+/// <param name="Status">Null for all.</param>
+/// <param name="BeforeRow">Row of the last instance of the page before; newest first.</param>
+public sealed record InstanceFilter(string? DefinitionId, InstanceStatus? Status, long BeforeRow = long.MaxValue, int Limit = 100);
+
+/// <param name="Row">Grows with each accepted instance of this journal; the key for paging.</param>
+/// <param name="Answer">JSON given by Respond.</param>
+/// <param name="Output">JSON of the definition's outputs, once finished.</param>
+public sealed record InstanceRow(
+    long Row,
+    InstanceId Id,
+    string DefinitionId,
+    string DefinitionHash,
+    string IdempotencyKey,
+    InstanceStatus Status,
+    string Input,
+    string Variables,
+    string? Answer,
+    string? Output,
+    string? Error,
+    DateTimeOffset AcceptedAt,
+    DateTimeOffset UpdatedAt,
+    DateTimeOffset? FinishedAt);
+
+/// <param name="Seq">1, 2, 3 … in the order the instance's executions began.</param>
+/// <param name="Attempt">Of the present phase: it begins again at 1 when compensation begins.</param>
+/// <param name="BootId">Of the kernel under which the last attempt began.</param>
+public sealed record ExecutionRow(
+    InstanceId Instance,
+    int Seq,
+    string ActivityId,
+    string ActivityType,
+    ExecutionStatus Status,
+    int Attempt,
+    int Failures,
+    string Input,
+    string? Output,
+    string? Error,
+    DateTimeOffset? DueAt,
+    string BootId,
+    DateTimeOffset StartedAt,
+    DateTimeOffset? EndedAt);
+
+/// <param name="ClosedAt">Null while an operator is awaited.</param>
+public sealed record IncidentRow(
+    long Id, InstanceId Instance, int? ExecutionSeq, string? ActivityId, string Message, DateTimeOffset OpenedAt, DateTimeOffset? ClosedAt);
+
+/// <param name="OpenOnly">Whether to leave out those that are closed.</param>
+/// <param name="BeforeId">Id of the last incident of the page before; newest first.</param>
+public sealed record IncidentFilter(bool OpenOnly, InstanceId? Instance = null, long BeforeId = long.MaxValue, int Limit = 100);
