@@ -1,0 +1,68 @@
+using FlannelFlow.Cluster.Addressing;
+using FlannelFlow.Cluster.Etcd;
+
+namespace FlannelFlow.Cluster;
+
+/// <summary>Where things stand in etcd, under ETCD_PREFIX.</summary>
+public sealed record ClusterKeys
+{
+    public ClusterKeys(string prefix)
+    {
+        if (!prefix.StartsWith('/') || prefix.TrimEnd('/').Length == 0)
+            throw new ArgumentException($"ETCD_PREFIX '{prefix}' must begin with '/' and name a folder, such as /flannelflow", nameof(prefix));
+        Prefix = prefix.TrimEnd('/');
+    }
+
+    /// <summary>Without a slash at the end.</summary>
+    public string Prefix { get; }
+
+    public string Pools => $"{Prefix}/address-space/pools/";
+
+    public string Vnis => $"{Prefix}/address-space/vnis/";
+
+    public string Networks => $"{Prefix}/networks/";
+
+    public string Addresses => $"{Prefix}/addresses/";
+
+    public string Pool(IPv4Network pool) => Pools + pool.PathForm;
+
+    public string Vni(int vni) => $"{Vnis}{vni}";
+
+    /// <summary>The keys of one flannel network; its prefix is flanneld's <c>-etcd-prefix</c>.</summary>
+    public FlannelKeys Network(IPv4Network pool) => new(Networks + pool.PathForm);
+
+    public string AddressesOf(IPv4Network pool) => $"{Addresses}{pool.PathForm}/";
+
+    public EtcdKeys All => EtcdKeys.Under(Prefix + "/");
+}
+
+/// <summary>
+/// flannel's keys below its -etcd-prefix (flannel pkg/subnet/etcd/registry.go and pkg/subnet/subnet.go, MakeSubnetKey/ParseSubnetKey):
+/// <c>config</c> and <c>subnets/&lt;ip&gt;-&lt;len&gt;</c>, or <c>subnets/&lt;v4&gt;-&lt;len&gt;&amp;&lt;v6&gt;-&lt;len&gt;</c> where IPv6 is on as well.
+/// </summary>
+public sealed record FlannelKeys
+{
+    public FlannelKeys(string prefix)
+    {
+        if (!prefix.StartsWith('/') || prefix.TrimEnd('/').Length == 0)
+            throw new ArgumentException($"the flannel prefix '{prefix}' must begin with '/' and name a folder", nameof(prefix));
+        Prefix = prefix.TrimEnd('/');
+    }
+
+    public string Prefix { get; }
+
+    public string Config => $"{Prefix}/config";
+
+    /// <summary>With a slash at the end, so that no sibling key is taken for a lease.</summary>
+    public string Subnets => $"{Prefix}/subnets/";
+
+    public string Subnet(IPv4Network subnet) => Subnets + subnet.PathForm;
+
+    /// <summary>The IPv4 part of a lease key; false when it is none of flannel's.</summary>
+    public static bool TryParseSubnet(string key, out IPv4Network subnet)
+    {
+        var name = key[(key.LastIndexOf('/') + 1)..];
+        var dual = name.IndexOf('&', StringComparison.Ordinal);
+        return IPv4Network.TryParsePathForm(dual < 0 ? name : name[..dual], out subnet) && subnet.Length < 32;
+    }
+}
