@@ -31,41 +31,197 @@ public enum WorkflowOutcome
 }
 
 /// <param name="Error">The message of the fault, for Docker's Err.</param>
-public sealed record WorkflowAnswer(InstanceId Instance, WorkflowOutcome Outcome, JsonObject? Output, string? Error);
+public sealed record WorkflowAnswer(InstanceId Instance, WorkflowOutcome Outcome, JsonObject? Output, string? Error)
+{
+    /// <summary>From what is journalled; null while nothing is decided. A response stays the answer, whatever follows it.</summary>
+    internal static WorkflowAnswer? Of(InstanceId id, InstanceStatus status, string? answer, string? output, string? error)
+    {
+        if (answer is not null) return new WorkflowAnswer(id, WorkflowOutcome.Answered, Parse(answer), null);
+        return status switch
+        {
+            InstanceStatus.Waiting or InstanceStatus.Running or InstanceStatus.Compensating => null,
+            InstanceStatus.Suspended => new WorkflowAnswer(id, WorkflowOutcome.Faulted, null, error),
+            InstanceStatus.Finished => new WorkflowAnswer(id, WorkflowOutcome.Finished, Parse(output ?? "{}"), null),
+            InstanceStatus.Compensated => new WorkflowAnswer(id, WorkflowOutcome.Compensated, null, error),
+            InstanceStatus.Cancelled => new WorkflowAnswer(id, WorkflowOutcome.Cancelled, null, error),
+        };
+    }
 
+    private static JsonObject Parse(string json) => JsonNode.Parse(json)!.AsObject();
+}
+
+/// <summary>The durable engine on one journal. See OpenAsync for its life: open, Resume, serve, dispose.</summary>
+/// <remarks>
+/// Nothing is answered, announced or logged as done before its commit. Instances run in parallel, each with a mailbox of its own;
+/// the journal's one writer thread groups their commits. Disposing cancels what runs: it is in doubt, and goes on at the next start.
+/// </remarks>
 public sealed class WorkflowRuntime : IAsyncDisposable
 {
+    private readonly Journal _journal;
+    private readonly JournalWriter _writer;
+    private readonly JournalReader _reader;
+    private readonly Executor _executor;
+    private readonly WorkflowRuntimeOptions _options;
+    private readonly TimeProvider _time;
+    private readonly Dictionary<string, WorkflowDefinition> _definitions;
+    private readonly IReadOnlyList<RecoveredInstance> _recovered;
+    private readonly TaskCompletionSource _resumed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private Task _retention = Task.CompletedTask;
+    private int _resumes;
+    private int _disposals;
+
+    private WorkflowRuntime(
+        WorkflowRuntimeOptions options, Journal journal, ActivityCatalog activities, IReadOnlyList<WorkflowDefinition> definitions,
+        TimeProvider time, ILogger log, long started)
+    {
+        _options = options;
+        _journal = journal;
+        _time = time;
+        _definitions = definitions.ToDictionary(d => d.Id, StringComparer.Ordinal);
+        ICrashPoints? crashes = options.CrashPoints ?? ProcessCrash.From(options);
+        _writer = new JournalWriter(journal.Connection, options.QueuedCommits, crashes, cause => _executor!.Died("writing the journal", cause));
+        _reader = new JournalReader(journal, _writer);
+        _executor = new Executor(options, _writer, crashes, time, log);
+        _recovered = new Recoverer(journal, activities, definitions, log).Load(_executor);
+        Recovery = RecoveredInstance.Report(_recovered, journal.Epoch, options.BootId, time.GetElapsedTime(started));
+    }
+
     /// <summary>Locks and opens the journal, begins a new epoch, loads and classifies what is open. Runs nothing yet.</summary>
+    /// <remarks>Throws <see cref="JournalUnusableException"/>, having changed nothing, for a file that is in use, damaged or newer.</remarks>
     public static Task<WorkflowRuntime> OpenAsync(
         WorkflowRuntimeOptions options,
         ActivityCatalog activities,
         IReadOnlyList<WorkflowDefinition> definitions,
         TimeProvider time,
         ILoggerFactory loggers,
-        CancellationToken ct) => throw new NotImplementedException();
+        CancellationToken ct)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        ArgumentNullException.ThrowIfNull(time);
+        ct.ThrowIfCancellationRequested();
+        long started = time.GetTimestamp();
+        Journal journal = Journal.Open(options, definitions, time.GetUtcNow());
+        try
+        {
+            return Task.FromResult(
+                new WorkflowRuntime(options, journal, activities, definitions, time, loggers.CreateLogger<WorkflowRuntime>(), started));
+        }
+        catch
+        {
+            journal.Dispose();
+            throw;
+        }
+    }
 
-    public RecoveryReport Recovery => throw new NotImplementedException();
+    public RecoveryReport Recovery { get; }
 
-    public IReadOnlyList<WorkflowDefinition> Definitions => throw new NotImplementedException();
+    public IReadOnlyCollection<WorkflowDefinition> Definitions => _definitions.Values;
 
-    /// <summary>Begins executing, recovered instances and new ones.</summary>
-    public void Resume() => throw new NotImplementedException();
+    /// <summary>Begins executing, recovered instances and new ones. Starts wait until then.</summary>
+    public void Resume()
+    {
+        if (Interlocked.Exchange(ref _resumes, 1) != 0) throw new InvalidOperationException("the workflow runtime was resumed before");
+        foreach (RecoveredInstance instance in _recovered) instance.Resume();
+        _retention = new Retention(_options, _writer, _time, _executor.Log).RunAsync(_executor.Stopping);
+        _resumed.SetResult();
+    }
 
     /// <summary>Completes when the instance is durable. Throws <see cref="InvalidStartException"/> if the start does not fit a definition.</summary>
-    public Task<InstanceId> StartAsync(StartWorkflow start, CancellationToken ct) => throw new NotImplementedException();
+    public async Task<InstanceId> StartAsync(StartWorkflow start, CancellationToken ct)
+    {
+        ArgumentNullException.ThrowIfNull(start);
+        await _resumed.Task.WaitAsync(ct);
+        if (!_definitions.TryGetValue(start.DefinitionId, out WorkflowDefinition? definition))
+            throw new InvalidStartException($"starting {start.DefinitionId}: no such definition{Names.Known(_definitions.Keys)}");
+        if (start.IdempotencyKey.Length == 0) throw new InvalidStartException($"starting {definition.Id}: the idempotency key is empty");
+        InstanceState state = NewInstance(definition, start);
+
+        // The runner stands before the commit: a grant of the lanes may come at any time from here on.
+        InstanceRunner runner = _executor.Add(definition, state);
+        bool granted = _executor.Lanes.Enter(state.Id, state.Claims);
+        try
+        {
+            Decision decision = Decider.Accept(definition, state, granted, _executor.Context());
+            _executor.Pass(new CrashPoint(definition.Id, "accept", "before-enqueue"));
+            AcceptResult result = await _writer.AcceptAsync(decision.Commit!, start.Join, ct);
+            if (result.Row is { } row) runner.Begin(decision, row);
+            else Forget(runner);
+            return result.Instance;
+        }
+        catch (SimulatedCrashException e)
+        {
+            _executor.Fail("crash point", e);
+            throw new RuntimeStoppedException(e.Message);
+        }
+        catch
+        {
+            Forget(runner);
+            throw;
+        }
+    }
 
     /// <summary>Completes when the instance responded, is terminal or is suspended, and that is durable.</summary>
-    public Task<WorkflowAnswer> AnswerAsync(InstanceId id, CancellationToken ct) => throw new NotImplementedException();
+    /// <remarks>Throws <see cref="RuntimeStoppedException"/> if the runtime stops before, KeyNotFoundException for an unknown instance.</remarks>
+    public async Task<WorkflowAnswer> AnswerAsync(InstanceId id, CancellationToken ct)
+    {
+        if (_executor.Find(id) is { } runner) return await runner.Answer.WaitAsync(ct);
+        return Instance(id) is { } row
+            ? row.ToAnswer() ?? throw new RuntimeStoppedException($"the workflow runtime stopped before {row.DefinitionId} {id} answered")
+            : throw new KeyNotFoundException($"no workflow instance {id}");
+    }
 
-    public Task<WorkflowAnswer> RunAsync(StartWorkflow start, CancellationToken ct) => throw new NotImplementedException();
+    /// <summary>Starts, or joins, and waits for the answer.</summary>
+    public async Task<WorkflowAnswer> RunAsync(StartWorkflow start, CancellationToken ct) => await AnswerAsync(await StartAsync(start, ct), ct);
 
-    /// <summary>Committed events after a sequence number, in order, without end. Begins at the oldest kept if that is later.</summary>
-    public IAsyncEnumerable<JournalEvent> FollowAsync(long afterSeq, CancellationToken ct) => throw new NotImplementedException();
+    /// <summary>
+    /// Committed events after a sequence number, in order, until the runtime stops. Begins at the oldest kept if that is later.
+    /// </summary>
+    public IAsyncEnumerable<JournalEvent> FollowAsync(long afterSeq, CancellationToken ct) => _reader.FollowAsync(afterSeq, ct);
 
-    public InstanceRow? Instance(InstanceId id) => throw new NotImplementedException();
-    public IReadOnlyList<InstanceRow> Instances(InstanceFilter filter) => throw new NotImplementedException();
-    public IReadOnlyList<ExecutionRow> Executions(InstanceId id) => throw new NotImplementedException();
-    public IReadOnlyList<IncidentRow> Incidents(IncidentFilter filter) => throw new NotImplementedException();
+    public InstanceRow? Instance(InstanceId id) => _reader.Instance(id);
 
-    public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+    public IReadOnlyList<InstanceRow> Instances(InstanceFilter filter) => _reader.Instances(filter);
+
+    public IReadOnlyList<ExecutionRow> Executions(InstanceId id) => _reader.Executions(id);
+
+    public IReadOnlyList<IncidentRow> Incidents(IncidentFilter filter) => _reader.Incidents(filter);
+
+    /// <summary>Transactions committed since the start, each one fsync.</summary>
+    internal long Commits => _writer.Commits;
+
+    private InstanceState NewInstance(WorkflowDefinition definition, StartWorkflow start)
+    {
+        DateTimeOffset now = _time.GetUtcNow();
+        var inputs = Values.CheckInput(definition, start.Input);
+        return new InstanceState
+        {
+            Id = new InstanceId(_options.NewId(now)),
+            DefinitionId = definition.Id,
+            DefinitionHash = definition.Hash,
+            IdempotencyKey = start.IdempotencyKey,
+            Inputs = inputs,
+            Claims = [.. definition.Lanes.Select(lane => lane.Resolve(inputs))],
+            AcceptedAt = now,
+            Variables = Values.Defaults(definition),
+        };
+    }
+
+    private void Forget(InstanceRunner runner)
+    {
+        runner.Abandon();
+        _executor.Leave(runner);
+    }
+
+    /// <summary>1 nothing new runs, 2 what runs is cancelled and awaited, 3 the writer commits what is queued, 4 the file is closed.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        if (Interlocked.Exchange(ref _disposals, 1) != 0) return;
+        await _executor.StopAsync();
+        await Task.WhenAll(_executor.Runners.Select(r => r.Loop));
+        // Those that never began, because there was no Resume.
+        foreach (InstanceRunner runner in _executor.Runners) runner.Abandon();
+        await _retention;
+        _writer.Dispose();
+        _journal.Dispose();
+    }
 }

@@ -1,8 +1,12 @@
+using System.Text.Json;
+
 namespace FlannelFlow.Workflows;
 
 /// <summary>Reads definition files: a documented subset of Elsa 3's workflow JSON (workflows/workflow.schema.json).</summary>
 public static class DefinitionLoader
 {
+    private static readonly JsonDocumentOptions Strict = new() { AllowDuplicateProperties = false };
+
     /// <summary>All *.json of a folder except *.schema.json. Throws <see cref="DefinitionException"/> with all errors of all files.</summary>
     public static IReadOnlyList<WorkflowDefinition> LoadFolder(string folder, ActivityCatalog activities) =>
         Load(
@@ -12,8 +16,38 @@ public static class DefinitionLoader
                 .Select(path => new DefinitionFile(Path.GetFileName(path), File.ReadAllText(path))),
             activities);
 
-    public static IReadOnlyList<WorkflowDefinition> Load(IEnumerable<DefinitionFile> files, ActivityCatalog activities) =>
-        throw new NotImplementedException();
+    /// <summary>Throws <see cref="DefinitionException"/> with all errors of all files.</summary>
+    public static IReadOnlyList<WorkflowDefinition> Load(IEnumerable<DefinitionFile> files, ActivityCatalog activities)
+    {
+        ArgumentNullException.ThrowIfNull(files);
+        ArgumentNullException.ThrowIfNull(activities);
+        var errors = new List<DefinitionError>();
+        var loaded = new Dictionary<string, (WorkflowDefinition Definition, string File)>(StringComparer.Ordinal);
+        foreach (DefinitionFile file in files)
+        {
+            if (Read(file, activities, errors) is not { } definition) continue;
+            if (!loaded.TryAdd(definition.Id, (definition, file.Name)))
+                errors.Add(new DefinitionError(file.Name, "$.definitionId", $"'{definition.Id}' is defined in {loaded[definition.Id].File} too"));
+        }
+        if (errors.Count > 0) throw new DefinitionException(errors);
+        return [.. loaded.Values.Select(l => l.Definition)];
+    }
+
+    internal static WorkflowDefinition? Read(DefinitionFile file, ActivityCatalog activities, List<DefinitionError> errors)
+    {
+        JsonElement root;
+        try
+        {
+            using JsonDocument document = JsonDocument.Parse(file.Text, Strict);
+            root = document.RootElement.Clone();
+        }
+        catch (JsonException e)
+        {
+            errors.Add(new DefinitionError(file.Name, "$", $"not JSON: {e.Message}"));
+            return null;
+        }
+        return new DefinitionReader(new JsonCursor(file.Name, "$", root, errors), activities).Read();
+    }
 }
 
 public sealed record DefinitionFile(string Name, string Text);

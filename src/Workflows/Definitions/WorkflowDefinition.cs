@@ -34,6 +34,23 @@ public sealed class WorkflowDefinition
 
     public StepDefinition? Step(string activityId) => Steps.FirstOrDefault(s => s.Id == activityId);
 
+    /// <summary>Stands for a definition of the past that does not load any more: it has no steps, so nothing runs.</summary>
+    internal static WorkflowDefinition Unreadable(string id, string hash) => new()
+    {
+        Id = id,
+        Version = 0,
+        Name = id,
+        Hash = hash,
+        Json = "",
+        Inputs = [],
+        Variables = [],
+        Outputs = [],
+        Lanes = [],
+        OnFault = FaultPolicy.Suspend,
+        Root = new SequenceDefinition("", []),
+        Steps = [],
+    };
+
     /// <summary>The step that follows, or the first for null.</summary>
     internal StepDefinition? StepAfter(string? activityId)
     {

@@ -48,7 +48,11 @@ public sealed record InstanceRow(
     string? Error,
     DateTimeOffset AcceptedAt,
     DateTimeOffset UpdatedAt,
-    DateTimeOffset? FinishedAt);
+    DateTimeOffset? FinishedAt)
+{
+    /// <summary>What the caller can be told; null while nothing is decided.</summary>
+    public WorkflowAnswer? ToAnswer() => WorkflowAnswer.Of(Id, Status, Answer, Output, Error);
+}
 
 /// <param name="Seq">1, 2, 3 … in the order the instance's executions began.</param>
 /// <param name="Attempt">Of the present phase: it begins again at 1 when compensation begins.</param>

@@ -1,3 +1,6 @@
+using System.Text.Json;
+using System.Text.RegularExpressions;
+
 namespace FlannelFlow.Workflows;
 
 public enum LaneMode
@@ -10,4 +13,26 @@ public enum LaneMode
 public sealed record LaneClaim(string Key, LaneMode Mode);
 
 /// <summary>A claim of a definition; {Name} stands for the workflow input of that name.</summary>
-public sealed record LaneTemplate(string Key, LaneMode Mode);
+public sealed partial record LaneTemplate(string Key, LaneMode Mode)
+{
+    /// <summary>What is wrong with the placeholders, or null.</summary>
+    internal string? Problem(IReadOnlyDictionary<string, WorkflowInput> inputs)
+    {
+        if (Placeholder().Replace(Key, "").IndexOfAny(['{', '}']) >= 0) return $"'{Key}' has a brace that is no placeholder {{Input}}";
+        foreach (Match match in Placeholder().Matches(Key))
+        {
+            string name = match.Groups[1].Value;
+            if (!inputs.TryGetValue(name, out WorkflowInput? input)) return $"placeholder {{{name}}} is no input{Names.Known(inputs.Keys)}";
+            if (input.TypeName == TypeNames.Object || input.TypeName.EndsWith("[]", StringComparison.Ordinal))
+                return $"placeholder {{{name}}} is {input.TypeName}, which makes no lane key";
+            if (!input.IsRequired) return $"placeholder {{{name}}} is an input that may be absent";
+        }
+        return null;
+    }
+
+    internal LaneClaim Resolve(IReadOnlyDictionary<string, JsonElement> inputs) =>
+        new(Placeholder().Replace(Key, match => inputs[match.Groups[1].Value].ToString()), Mode);
+
+    [GeneratedRegex(@"\{([A-Za-z_][A-Za-z0-9_]*)\}")]
+    private static partial Regex Placeholder();
+}

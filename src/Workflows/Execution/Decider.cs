@@ -1,0 +1,145 @@
+using System.Text.Json;
+
+namespace FlannelFlow.Workflows;
+
+/// <summary>The interpreter: (state, event) → (state, commit, effects). Pure: no clock, no chance, no I/O.</summary>
+/// <remarks>
+/// Commits of an instance of N steps: accept (with step 1 Running, if its lanes are free), N-1 boundaries (step k Completed and step
+/// k+1 Running), one terminal: N+1. Respond has no effect of its own and rides in the commit of the step before it.
+/// </remarks>
+internal static class Decider
+{
+    public static Decision Accept(WorkflowDefinition definition, InstanceState state, bool granted, DecisionContext context)
+    {
+        var turn = new Turn(definition, state, context);
+        turn.Announce(JournalEventKind.Accepted);
+        if (granted) Begin(turn);
+        return turn.End();
+    }
+
+    public static Decision Decide(WorkflowDefinition definition, InstanceState state, InstanceEvent happened, DecisionContext context)
+    {
+        var turn = new Turn(definition, state, context);
+        switch (happened)
+        {
+            case InstanceEvent.Granted:
+                Begin(turn);
+                break;
+            case InstanceEvent.Recovered:
+                Recover(turn);
+                break;
+            case InstanceEvent.Succeeded done:
+                Succeed(turn, state.Execution(done.Seq), done.Output);
+                break;
+            case InstanceEvent.Failed failed:
+                Faults.Fail(turn, state.Execution(failed.Seq), failed);
+                break;
+            case InstanceEvent.Due due:
+                Retry(turn, state.Execution(due.Seq));
+                break;
+            case InstanceEvent.Broken broken:
+                Faults.Suspend(turn, null, broken.Message);
+                break;
+            default:
+                throw new InvalidOperationException($"instance {state.Id}: no decision for {happened}");
+        }
+        return turn.End();
+    }
+
+    private static void Begin(Turn turn)
+    {
+        turn.Set(turn.State with { Status = InstanceStatus.Running });
+        Advance(turn, null);
+    }
+
+    private static void Succeed(Turn turn, ExecutionState execution, string? output)
+    {
+        execution = execution with { EndedAt = turn.Context.Now, DueAt = null };
+        if (execution.Status == ExecutionStatus.Compensating)
+        {
+            Faults.Compensated(turn, execution);
+            return;
+        }
+
+        execution = execution with { Status = ExecutionStatus.Completed, Output = output, Error = null };
+        turn.Set(execution);
+        turn.Announce(JournalEventKind.StepCompleted, execution);
+        StepDefinition step = Faults.Step(turn, execution);
+        if (step.Outputs.Count > 0)
+        {
+            using JsonDocument values = JsonDocument.Parse(output!);
+            var variables = turn.State.Variables;
+            foreach (OutputBinding binding in step.Outputs)
+                variables = variables.SetItem(binding.Variable, values.RootElement.GetProperty(binding.Property).Clone());
+            turn.Set(turn.State with { Variables = variables });
+        }
+        Advance(turn, step.Id);
+    }
+
+    /// <summary>Begins the step after one that is over, or ends the instance.</summary>
+    public static void Advance(Turn turn, string? after)
+    {
+        while (turn.Definition.StepAfter(after) is { } step)
+        {
+            var resolved = Values.Resolve(step, turn.State);
+            var execution = new ExecutionState
+            {
+                Seq = turn.State.Executions.Count + 1,
+                ActivityId = step.Id,
+                ActivityType = step.Type,
+                Input = resolved.Json,
+                StartedAt = turn.Context.Now,
+                BootId = turn.Context.BootId,
+            };
+            if (resolved.Problem is { } problem)
+            {
+                Faults.FaultStep(turn, execution, FaultKind.BrokenInvariant, problem);
+                return;
+            }
+            if (!step.IsRespond)
+            {
+                Start(turn, execution);
+                return;
+            }
+
+            execution = execution with { Status = ExecutionStatus.Completed, Output = "{}", EndedAt = turn.Context.Now };
+            turn.Set(execution);
+            turn.Set(turn.State with { AnswerJson = turn.State.AnswerJson ?? resolved.Json });
+            turn.Announce(JournalEventKind.Responded, execution);
+            after = step.Id;
+        }
+
+        turn.Set(turn.State with { Status = InstanceStatus.Finished, OutputJson = Values.Outputs(turn.Definition, turn.State) });
+        turn.Announce(JournalEventKind.Finished);
+        turn.Then(new Effect.Leave());
+    }
+
+    /// <summary>An attempt whose end the journal does not know runs again; one that is scheduled still is.</summary>
+    private static void Recover(Turn turn)
+    {
+        foreach (ExecutionState execution in turn.State.Executions)
+        {
+            if (execution.IsUnderWay) Start(turn, Again(turn, execution));
+            else if (execution.IsScheduled) turn.Then(new Effect.Wake(execution.Seq, execution.DueAt!.Value));
+        }
+    }
+
+    private static void Retry(Turn turn, ExecutionState execution)
+    {
+        if (!execution.IsScheduled) return;
+        ExecutionStatus status =
+            execution.Status == ExecutionStatus.RetryScheduled ? ExecutionStatus.Running : ExecutionStatus.Compensating;
+        Start(turn, Again(turn, execution) with { Status = status, DueAt = null });
+    }
+
+    private static ExecutionState Again(Turn turn, ExecutionState execution) =>
+        execution with { Attempt = execution.Attempt + 1, BootId = turn.Context.BootId };
+
+    public static void Start(Turn turn, ExecutionState execution)
+    {
+        turn.Set(execution);
+        turn.Announce(
+            execution.Status == ExecutionStatus.Compensating ? JournalEventKind.CompensationStarted : JournalEventKind.StepStarted, execution);
+        turn.Then(new Effect.Attempt(execution));
+    }
+}

@@ -1,0 +1,29 @@
+namespace FlannelFlow.Workflows;
+
+/// <summary>What follows from an event: the next state, what must be durable with it, and what to do once it is.</summary>
+/// <param name="Commit">Null if nothing is to be made durable.</param>
+internal sealed record Decision(InstanceState State, InstanceCommit? Commit, IReadOnlyList<Effect> Effects);
+
+/// <summary>The journal rows of one decision; all or none.</summary>
+/// <param name="State">After it. Its Rev is one above the revision that must be in the journal.</param>
+/// <param name="Executions">Those that are new or changed.</param>
+internal sealed record InstanceCommit(
+    InstanceState State, IReadOnlyList<ExecutionState> Executions, IReadOnlyList<EventDraft> Events, IncidentDraft? Incident, DateTimeOffset At);
+
+/// <summary>A journal event before the writer numbers it.</summary>
+internal sealed record EventDraft(JournalEventKind Kind, string? ActivityId, string? ActivityType, int Attempt, string? Detail);
+
+internal sealed record IncidentDraft(int? ExecutionSeq, string? ActivityId, string Message);
+
+/// <summary>What to do after the commit.</summary>
+internal abstract record Effect
+{
+    /// <summary>Run the execution's attempt, or its undoing.</summary>
+    public sealed record Attempt(ExecutionState Execution) : Effect;
+
+    /// <summary>Post <see cref="InstanceEvent.Due"/> at that time.</summary>
+    public sealed record Wake(int Seq, DateTimeOffset At) : Effect;
+
+    /// <summary>The instance is terminal: give back its lanes and close its mailbox.</summary>
+    public sealed record Leave : Effect;
+}

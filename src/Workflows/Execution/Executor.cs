@@ -1,0 +1,95 @@
+using System.Collections.Concurrent;
+using System.Diagnostics.CodeAnalysis;
+using Microsoft.Extensions.Logging;
+
+namespace FlannelFlow.Workflows;
+
+/// <summary>What the mailboxes share: the writer, the lanes, time, and how the whole ends.</summary>
+[SuppressMessage("Reliability", "CA1001", Justification = "The token source outlives every runner and has no timer: nothing to dispose.")]
+internal sealed class Executor(WorkflowRuntimeOptions options, JournalWriter writer, ICrashPoints? crashes, TimeProvider time, ILogger log)
+{
+    private readonly ConcurrentDictionary<InstanceId, InstanceRunner> _runners = new();
+    private readonly CancellationTokenSource _stop = new();
+
+    public JournalWriter Writer => writer;
+    public TimeProvider Time => time;
+    public ILogger Log => log;
+    public CancellationToken Stopping => _stop.Token;
+    public LaneTable Lanes { get; } = new();
+    public ICollection<InstanceRunner> Runners => _runners.Values;
+
+    public DecisionContext Context() => new(time.GetUtcNow(), options.BootId);
+
+    public double Chance() => options.Chance();
+
+    public void Pass(CrashPoint point) => crashes?.Pass(point);
+
+    /// <summary>A classifier that throws has not classified: the fault counts as retryable.</summary>
+    public FaultKind Classify(Exception e)
+    {
+        try
+        {
+            return options.Classify(e);
+        }
+        catch (Exception broken)
+        {
+            log.LogError(broken, "Classifying {Fault}", e.Message);
+            return FaultKind.Retryable;
+        }
+    }
+
+    public InstanceRunner? Find(InstanceId id) => _runners.GetValueOrDefault(id);
+
+    public InstanceRunner Add(WorkflowDefinition definition, InstanceState state)
+    {
+        var runner = new InstanceRunner(this, definition, state);
+        if (!_runners.TryAdd(state.Id, runner)) throw new InvalidOperationException($"instance {state.Id} runs already");
+        return runner;
+    }
+
+    /// <summary>The instance is terminal, or was never accepted: its lanes go to those who wait.</summary>
+    public void Leave(InstanceRunner runner)
+    {
+        _runners.TryRemove(runner.Id, out _);
+        foreach (InstanceId granted in Lanes.Leave(runner.Id)) Find(granted)?.Post(new InstanceEvent.Granted());
+    }
+
+    public Task StopAsync() => _stop.CancelAsync();
+
+    /// <summary>The engine cannot be trusted any more: nothing is written from now on, and the process should end.</summary>
+    public void Fail(string act, Exception cause)
+    {
+        writer.Kill(cause);
+        Died(act, cause);
+    }
+
+    /// <summary>The writer is dead.</summary>
+    public void Died(string act, Exception cause)
+    {
+        if (cause is not SimulatedCrashException and not RuntimeStoppedException)
+        {
+            log.LogCritical(cause, "The workflow engine stops: {Act}", act);
+            options.FailStop($"{act}: {cause.Message}", cause);
+        }
+        _stop.Cancel();
+    }
+
+    public void LogCommit(InstanceCommit commit)
+    {
+        foreach (EventDraft draft in commit.Events)
+        {
+            LogLevel level = draft.Kind switch
+            {
+                JournalEventKind.StepFaulted or JournalEventKind.RetryScheduled => LogLevel.Warning,
+                JournalEventKind.CompensationFaulted or JournalEventKind.Suspended => LogLevel.Error,
+                JournalEventKind.Accepted or JournalEventKind.Responded or JournalEventKind.Finished or JournalEventKind.Compensated
+                    or JournalEventKind.Cancelled => LogLevel.Information,
+                JournalEventKind.StepStarted or JournalEventKind.StepCompleted or JournalEventKind.CompensationStarted
+                    or JournalEventKind.StepCompensated => LogLevel.Debug,
+            };
+            log.Log(
+                level, "{Definition} {Instance} {Activity} {Event} (attempt {Attempt}) {Detail}", commit.State.DefinitionId,
+                commit.State.Id, draft.ActivityId ?? "", draft.Kind, draft.Attempt, draft.Detail ?? "");
+        }
+    }
+}

@@ -1,0 +1,24 @@
+namespace FlannelFlow.Workflows;
+
+/// <summary>What can happen to an open instance. All of one instance go through its mailbox, one at a time.</summary>
+internal abstract record InstanceEvent
+{
+    /// <summary>The lanes are granted.</summary>
+    public sealed record Granted : InstanceEvent;
+
+    /// <summary>The runtime began executing, and this instance was open in the journal.</summary>
+    public sealed record Recovered : InstanceEvent;
+
+    /// <summary>An attempt, or an undoing, came to its end.</summary>
+    /// <param name="Output">JSON object; null from an undoing.</param>
+    public sealed record Succeeded(int Seq, string? Output) : InstanceEvent;
+
+    /// <param name="Chance">Uniform in [0, 1), for the jitter of a retry.</param>
+    public sealed record Failed(int Seq, FaultKind Kind, string Message, double Chance) : InstanceEvent;
+
+    /// <summary>The time of a scheduled attempt has come.</summary>
+    public sealed record Due(int Seq) : InstanceEvent;
+
+    /// <summary>It cannot go on by itself: its definition does not load any more, or the engine found what cannot be.</summary>
+    public sealed record Broken(string Message) : InstanceEvent;
+}

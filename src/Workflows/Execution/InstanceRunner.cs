@@ -1,0 +1,184 @@
+using System.Threading.Channels;
+using Microsoft.Extensions.Logging;
+
+namespace FlannelFlow.Workflows;
+
+/// <summary>The mailbox of one open instance: takes events one at a time, has them decided, commits, then carries out the effects.</summary>
+/// <remarks>
+/// Only its loop reads or replaces the state. An attempt runs beside the loop and posts its end, so that the mailbox can take other
+/// events meanwhile; there is never more than one attempt.
+/// </remarks>
+internal sealed class InstanceRunner(Executor executor, WorkflowDefinition definition, InstanceState state)
+{
+    private readonly Channel<InstanceEvent> _mailbox = Channel.CreateUnbounded<InstanceEvent>(new UnboundedChannelOptions { SingleReader = true });
+    private readonly TaskCompletionSource<WorkflowAnswer> _answer = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private InstanceState _state = state;
+    private Task _attempt = Task.CompletedTask;
+    private ITimer? _timer;
+
+    public InstanceId Id { get; } = state.Id;
+
+    /// <summary>Set by the first durable answer; RuntimeStoppedException if the runtime stops before.</summary>
+    public Task<WorkflowAnswer> Answer => _answer.Task;
+
+    /// <summary>Ends when the instance is terminal or the runtime stops.</summary>
+    public Task Loop { get; private set; } = Task.CompletedTask;
+
+    public void Post(InstanceEvent happened) => _mailbox.Writer.TryWrite(happened);
+
+    /// <summary>Begins the loop, after a decision whose commit is durable already (accept) or with none (recovery).</summary>
+    public void Begin(Decision? accepted, long row) => Loop = RunAsync(accepted, row);
+
+    /// <summary>It will not answer any more.</summary>
+    public void Abandon()
+    {
+        // Reading Exception marks it as seen: there may be nobody who waits.
+        if (_answer.TrySetException(new RuntimeStoppedException($"the workflow runtime stopped before {definition.Id} {Id} answered")))
+            _ = _answer.Task.Exception;
+    }
+
+    private async Task RunAsync(Decision? accepted, long row)
+    {
+        await Task.Yield();
+        try
+        {
+            _state = _state with { Row = row };
+            if (accepted is not null) CarryOut(accepted with { State = accepted.State with { Row = row } });
+            else Tell();
+            while (!_state.IsTerminal) await HandleAsync(await _mailbox.Reader.ReadAsync(executor.Stopping));
+        }
+        catch (OperationCanceledException) when (executor.Stopping.IsCancellationRequested)
+        {
+            // Stopped: what the journal says goes on at the next start.
+        }
+        catch (RuntimeStoppedException)
+        {
+            // The writer is gone, and has said why.
+        }
+        // The edge of the engine: what is not foreseen above must not leave an instance that nobody runs.
+        catch (Exception e)
+        {
+            executor.Fail($"running instance {Id} of {definition.Id}", e);
+        }
+        finally
+        {
+            if (_timer is not null) await _timer.DisposeAsync();
+            await _attempt;
+            Abandon();
+        }
+    }
+
+    private async Task HandleAsync(InstanceEvent happened)
+    {
+        Decision decision = Decide(happened);
+        if (decision.Commit is { } commit)
+        {
+            CrashPoint point = PointOf(happened);
+            executor.Pass(point with { Moment = point.Moment + "before-enqueue" });
+            await executor.Writer.ApplyAsync(commit, point, CancellationToken.None);
+        }
+        CarryOut(decision);
+    }
+
+    private Decision Decide(InstanceEvent happened)
+    {
+        try
+        {
+            return Decider.Decide(definition, _state, happened, executor.Context());
+        }
+        // A decision that cannot be made has changed nothing: the instance waits for a person instead of taking the daemon with it.
+        catch (Exception e) when (happened is not InstanceEvent.Broken)
+        {
+            executor.Log.LogCritical(e, "Deciding {Event} of instance {Instance}", happened, Id);
+            return Decider.Decide(definition, _state, new InstanceEvent.Broken($"deciding {happened.GetType().Name}: {e.Message}"), executor.Context());
+        }
+    }
+
+    private void CarryOut(Decision decision)
+    {
+        _state = decision.State;
+        if (decision.Commit is { } commit) executor.LogCommit(commit);
+        Tell();
+        foreach (Effect effect in decision.Effects)
+        {
+            switch (effect)
+            {
+                case Effect.Attempt attempt:
+                    _attempt = AttemptAsync(attempt.Execution);
+                    break;
+                case Effect.Wake wake:
+                    WakeAt(wake.At, new InstanceEvent.Due(wake.Seq));
+                    break;
+                case Effect.Leave:
+                    executor.Leave(this);
+                    break;
+            }
+        }
+    }
+
+    private void Tell()
+    {
+        if (_state.Answer() is { } answer) _answer.TrySetResult(answer);
+    }
+
+    private void WakeAt(DateTimeOffset at, InstanceEvent happened)
+    {
+        _timer?.Dispose();
+        TimeSpan wait = at - executor.Time.GetUtcNow();
+        if (wait <= TimeSpan.Zero) Post(happened);
+        else _timer = executor.Time.CreateTimer(_ => Post(happened), null, wait, Timeout.InfiniteTimeSpan);
+    }
+
+    /// <summary>Runs the activity, or its undoing, and posts how it ended. Never throws.</summary>
+    private async Task AttemptAsync(ExecutionState execution)
+    {
+        StepDefinition step = definition.Step(execution.ActivityId)!;
+        bool undoing = execution.Status == ExecutionStatus.Compensating;
+        using CancellationTokenSource? deadline = step.Timeout is { } limit ? new CancellationTokenSource(limit, executor.Time) : null;
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(executor.Stopping, deadline?.Token ?? CancellationToken.None);
+        try
+        {
+            executor.Pass(PointOf(execution, "before-effect"));
+            var facts = new ActivityExecution(Id, step.Id, execution.Attempt, $"{Id}/{execution.Seq}-{step.Id}{(undoing ? "/undo" : "")}");
+            string? output = null;
+            if (undoing) await step.Activity!.CompensateAsync(execution.Input, execution.Output, facts, either.Token);
+            else output = await step.Activity!.ExecuteAsync(execution.Input, facts, either.Token);
+            executor.Pass(PointOf(execution, "after-effect"));
+            Post(new InstanceEvent.Succeeded(execution.Seq, output));
+        }
+        catch (SimulatedCrashException e)
+        {
+            executor.Fail("crash point", e);
+        }
+        // Whatever an activity throws while the runtime stops: the execution is in doubt, and runs again at the next start.
+        catch (Exception) when (executor.Stopping.IsCancellationRequested)
+        {
+        }
+        catch (OperationCanceledException) when (deadline?.IsCancellationRequested == true)
+        {
+            Post(new InstanceEvent.Failed(execution.Seq, FaultKind.Retryable, $"no result within {step.Timeout}", executor.Chance()));
+        }
+        catch (Exception e)
+        {
+            Post(new InstanceEvent.Failed(execution.Seq, executor.Classify(e), e.Message, executor.Chance()));
+        }
+    }
+
+    private CrashPoint PointOf(InstanceEvent happened)
+    {
+        return happened switch
+        {
+            InstanceEvent.Succeeded done => PointOf(_state.Execution(done.Seq), ""),
+            InstanceEvent.Failed failed => PointOf(_state.Execution(failed.Seq), ""),
+            InstanceEvent.Due due => PointOf(_state.Execution(due.Seq), "retry-"),
+            InstanceEvent.Recovered when _state.Executions.Find(e => e.IsUnderWay) is { } execution => PointOf(execution, "recovery-"),
+            _ => new CrashPoint(definition.Id, "granted", ""),
+        };
+    }
+
+    private CrashPoint PointOf(ExecutionState execution, string moment)
+    {
+        bool undoing = execution.Status is ExecutionStatus.Compensating or ExecutionStatus.CompensationScheduled;
+        return new CrashPoint(definition.Id, execution.ActivityId, (undoing ? "undo-" : "") + moment);
+    }
+}

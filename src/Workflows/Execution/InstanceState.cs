@@ -1,0 +1,85 @@
+using System.Collections.Immutable;
+using System.Text.Json;
+
+namespace FlannelFlow.Workflows;
+
+/// <summary>All that the engine knows of an open instance: exactly what its journal rows say at revision <see cref="Rev"/>.</summary>
+/// <remarks>
+/// Owned by the instance's mailbox. A decision yields the next state; it becomes the current one when its commit is durable.
+/// At most one execution is Running, RetryScheduled, Compensating or CompensationScheduled.
+/// </remarks>
+internal sealed record InstanceState
+{
+    public required InstanceId Id { get; init; }
+    public required string DefinitionId { get; init; }
+    public required string DefinitionHash { get; init; }
+    public required string IdempotencyKey { get; init; }
+    public required ImmutableDictionary<string, JsonElement> Inputs { get; init; }
+    public required ImmutableArray<LaneClaim> Claims { get; init; }
+    public required DateTimeOffset AcceptedAt { get; init; }
+
+    /// <summary>Primary key in the journal; 0 before the accept commit.</summary>
+    public long Row { get; init; }
+
+    public long Rev { get; init; }
+    public InstanceStatus Status { get; init; } = InstanceStatus.Waiting;
+    public ImmutableDictionary<string, JsonElement> Variables { get; init; } = ImmutableDictionary<string, JsonElement>.Empty;
+
+    /// <summary>By Seq, which is the index + 1.</summary>
+    public ImmutableList<ExecutionState> Executions { get; init; } = [];
+
+    /// <summary>JSON object given by Respond.</summary>
+    public string? AnswerJson { get; init; }
+
+    /// <summary>JSON object of the definition's outputs, once Finished.</summary>
+    public string? OutputJson { get; init; }
+
+    /// <summary>The fault that led to compensation or suspension.</summary>
+    public string? Error { get; init; }
+
+    public bool IsTerminal => Status is InstanceStatus.Finished or InstanceStatus.Compensated or InstanceStatus.Cancelled;
+
+    public ExecutionState Execution(int seq) => Executions[seq - 1];
+
+    public InstanceState With(ExecutionState execution) =>
+        this with
+        {
+            Executions = execution.Seq > Executions.Count ? Executions.Add(execution) : Executions.SetItem(execution.Seq - 1, execution),
+        };
+
+    /// <summary>What the caller can be told; null while nothing is decided.</summary>
+    public WorkflowAnswer? Answer() => WorkflowAnswer.Of(Id, Status, AnswerJson, OutputJson, Error);
+}
+
+/// <summary>One run of a step, with all its attempts and its undoing.</summary>
+internal sealed record ExecutionState
+{
+    public required int Seq { get; init; }
+    public required string ActivityId { get; init; }
+    public required string ActivityType { get; init; }
+
+    /// <summary>JSON object, resolved once: every attempt gets the same.</summary>
+    public required string Input { get; init; }
+
+    public required DateTimeOffset StartedAt { get; init; }
+    public ExecutionStatus Status { get; init; } = ExecutionStatus.Running;
+
+    /// <summary>Of the present phase (forward or undoing), crashes included.</summary>
+    public int Attempt { get; init; } = 1;
+
+    /// <summary>Attempts of the present phase that ended in a fault; what the retry policy counts.</summary>
+    public int Failures { get; init; }
+
+    public string? Output { get; init; }
+    public string? Error { get; init; }
+    public DateTimeOffset? DueAt { get; init; }
+    public DateTimeOffset? EndedAt { get; init; }
+
+    /// <summary>The boot of the kernel under which the last attempt began.</summary>
+    public string BootId { get; init; } = "";
+
+    /// <summary>Whether an attempt (forward or undoing) may have had an effect whose end is not recorded.</summary>
+    public bool IsUnderWay => Status is ExecutionStatus.Running or ExecutionStatus.Compensating;
+
+    public bool IsScheduled => Status is ExecutionStatus.RetryScheduled or ExecutionStatus.CompensationScheduled;
+}

@@ -1,0 +1,127 @@
+using System.Runtime.CompilerServices;
+using Microsoft.Data.Sqlite;
+
+namespace FlannelFlow.Workflows;
+
+/// <summary>Reads of committed rows, paged by key, each on its own short read transaction.</summary>
+internal sealed class JournalReader(Journal journal, JournalWriter writer)
+{
+    public const string InstanceColumns =
+        "row, id, definition_id, definition_hash, key, status, input, variables, answer, output, error, accepted_at, updated_at, finished_at";
+
+    public const string ExecutionColumns =
+        "seq, activity_id, activity_type, status, attempt, failures, input, output, error, due_at, boot_id, started_at, ended_at";
+
+    private const int EventPage = 500;
+
+    public InstanceRow? Instance(InstanceId id) =>
+        Select($"SELECT {InstanceColumns} FROM instances WHERE id=?", ReadInstance, id.Value).SingleOrDefault();
+
+    public IReadOnlyList<InstanceRow> Instances(InstanceFilter filter) => Select(
+        $"SELECT {InstanceColumns} FROM instances WHERE row < ? AND definition_id = coalesce(?, definition_id) AND status = coalesce(?, status) ORDER BY row DESC LIMIT ?",
+        ReadInstance,
+        filter.BeforeRow, filter.DefinitionId, filter.Status?.ToString(), filter.Limit);
+
+    public IReadOnlyList<ExecutionRow> Executions(InstanceId id) => Select(
+        $"SELECT {ExecutionColumns} FROM executions WHERE instance = (SELECT row FROM instances WHERE id=?) ORDER BY seq",
+        reader => ReadExecution(reader, id),
+        id.Value);
+
+    public IReadOnlyList<IncidentRow> Incidents(IncidentFilter filter) => Select(
+        """
+        SELECT incidents.id, instances.id, execution_seq, activity_id, message, opened_at, closed_at
+        FROM incidents JOIN instances ON instances.row = incidents.instance
+        WHERE incidents.id < ? AND (closed_at IS NULL OR NOT ?) AND instances.id = coalesce(?, instances.id) ORDER BY incidents.id DESC LIMIT ?
+        """,
+        ReadIncident,
+        filter.BeforeId, filter.OpenOnly, filter.Instance?.Value, filter.Limit);
+
+    public async IAsyncEnumerable<JournalEvent> FollowAsync(long afterSeq, [EnumeratorCancellation] CancellationToken ct)
+    {
+        while (true)
+        {
+            if (!await writer.ProgressAfter(afterSeq).WaitAsync(ct)) yield break;
+            long committed = writer.CommittedSeq;
+            List<JournalEvent> page = Select(
+                "SELECT seq, at, instance, definition_id, kind, activity_id, activity_type, attempt, detail FROM journal WHERE seq > ? ORDER BY seq LIMIT ?",
+                ReadEvent,
+                afterSeq, EventPage);
+            foreach (JournalEvent row in page)
+            {
+                yield return row;
+                afterSeq = row.Seq;
+            }
+            // What was asked for may all have been purged: go on behind it.
+            if (page.Count == 0) afterSeq = Math.Max(afterSeq, committed);
+        }
+    }
+
+    public static InstanceRow ReadInstance(SqliteDataReader reader) => new(
+        reader.GetInt64(0),
+        new InstanceId(reader.GetString(1)),
+        reader.GetString(2),
+        reader.GetString(3),
+        reader.GetString(4),
+        Enum.Parse<InstanceStatus>(reader.GetString(5)),
+        reader.GetString(6),
+        reader.GetString(7),
+        Text(reader, 8),
+        Text(reader, 9),
+        Text(reader, 10),
+        Time(reader, 11),
+        Time(reader, 12),
+        TimeOrNull(reader, 13));
+
+    public static ExecutionRow ReadExecution(SqliteDataReader reader, InstanceId instance) => new(
+        instance,
+        reader.GetInt32(0),
+        reader.GetString(1),
+        reader.GetString(2),
+        Enum.Parse<ExecutionStatus>(reader.GetString(3)),
+        reader.GetInt32(4),
+        reader.GetInt32(5),
+        reader.GetString(6),
+        Text(reader, 7),
+        Text(reader, 8),
+        TimeOrNull(reader, 9),
+        reader.GetString(10),
+        Time(reader, 11),
+        TimeOrNull(reader, 12));
+
+    private static IncidentRow ReadIncident(SqliteDataReader reader) => new(
+        reader.GetInt64(0),
+        new InstanceId(reader.GetString(1)),
+        reader.IsDBNull(2) ? null : reader.GetInt32(2),
+        Text(reader, 3),
+        reader.GetString(4),
+        Time(reader, 5),
+        TimeOrNull(reader, 6));
+
+    private static JournalEvent ReadEvent(SqliteDataReader reader) => new(
+        reader.GetInt64(0),
+        Time(reader, 1),
+        new InstanceId(reader.GetString(2)),
+        reader.GetString(3),
+        Enum.Parse<JournalEventKind>(reader.GetString(4)),
+        Text(reader, 5),
+        Text(reader, 6),
+        reader.GetInt32(7),
+        Text(reader, 8));
+
+    private List<T> Select<T>(string sql, Func<SqliteDataReader, T> read, params ReadOnlySpan<object?> values)
+    {
+        using SqliteConnection connection = journal.OpenToRead();
+        using var select = new Statement(connection, sql);
+        using SqliteDataReader reader = select.Read(values);
+        var rows = new List<T>();
+        while (reader.Read()) rows.Add(read(reader));
+        return rows;
+    }
+
+    private static string? Text(SqliteDataReader reader, int column) => reader.IsDBNull(column) ? null : reader.GetString(column);
+
+    /// <summary>Stored as UTC ticks (100 ns since year 1).</summary>
+    private static DateTimeOffset Time(SqliteDataReader reader, int column) => new(reader.GetInt64(column), TimeSpan.Zero);
+
+    private static DateTimeOffset? TimeOrNull(SqliteDataReader reader, int column) => reader.IsDBNull(column) ? null : Time(reader, column);
+}

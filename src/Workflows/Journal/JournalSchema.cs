@@ -1,0 +1,97 @@
+using Microsoft.Data.Sqlite;
+
+namespace FlannelFlow.Workflows;
+
+/// <summary>The journal's tables, and the tests a file must pass before it is opened for writing.</summary>
+internal static class JournalSchema
+{
+    /// <summary>Raised with every change of the tables; kept in PRAGMA user_version.</summary>
+    public const int Version = 1;
+
+    /// <summary>"FlFl": tells our files from other SQLite files, kept in PRAGMA application_id.</summary>
+    private const int ApplicationId = 0x466C466C;
+
+    private const string Tables = """
+        CREATE TABLE epochs (
+            epoch INTEGER PRIMARY KEY, boot_id TEXT NOT NULL, pid INTEGER NOT NULL, started_at INTEGER NOT NULL);
+        CREATE TABLE definitions (
+            hash TEXT PRIMARY KEY, definition_id TEXT NOT NULL, version INTEGER NOT NULL, json TEXT NOT NULL, first_seen INTEGER NOT NULL);
+        CREATE TABLE instances (
+            row INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, definition_id TEXT NOT NULL, definition_hash TEXT NOT NULL,
+            key TEXT NOT NULL, status TEXT NOT NULL, rev INTEGER NOT NULL, claims TEXT NOT NULL, input TEXT NOT NULL,
+            variables TEXT NOT NULL, answer TEXT, output TEXT, error TEXT, accepted_at INTEGER NOT NULL, updated_at INTEGER NOT NULL,
+            finished_at INTEGER);
+        CREATE INDEX instances_key ON instances (definition_id, key, row);
+        CREATE INDEX instances_open ON instances (row) WHERE finished_at IS NULL;
+        CREATE INDEX instances_finished ON instances (finished_at) WHERE finished_at IS NOT NULL;
+        CREATE TABLE executions (
+            instance INTEGER NOT NULL, seq INTEGER NOT NULL, activity_id TEXT NOT NULL, activity_type TEXT NOT NULL, status TEXT NOT NULL,
+            attempt INTEGER NOT NULL, failures INTEGER NOT NULL, input TEXT NOT NULL, output TEXT, error TEXT, due_at INTEGER,
+            boot_id TEXT NOT NULL, started_at INTEGER NOT NULL, ended_at INTEGER, PRIMARY KEY (instance, seq)) WITHOUT ROWID;
+        CREATE TABLE incidents (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, instance INTEGER NOT NULL, execution_seq INTEGER, activity_id TEXT, message TEXT NOT NULL,
+            opened_at INTEGER NOT NULL, closed_at INTEGER);
+        CREATE INDEX incidents_instance ON incidents (instance);
+        CREATE TABLE journal (
+            seq INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, instance TEXT NOT NULL, definition_id TEXT NOT NULL,
+            kind TEXT NOT NULL, activity_id TEXT, activity_type TEXT, attempt INTEGER NOT NULL, detail TEXT);
+        """;
+
+    /// <summary>Refuses, without writing to it, a file that is not ours, is from a newer version or is damaged.</summary>
+    public static void Check(string path)
+    {
+        if (!File.Exists(path))
+        {
+            if (File.Exists(path + "-wal"))
+                throw new JournalUnusableException($"journal {path} is missing, but its write-ahead log {path}-wal is there: restore the one or move the other away");
+            return;
+        }
+        if (new FileInfo(path).Length == 0) return;
+        try
+        {
+            using var connection = new SqliteConnection(Journal.ConnectionString(path, SqliteOpenMode.ReadOnly, pooling: false));
+            connection.Open();
+            long version = Scalar(connection, "PRAGMA user_version");
+            long application = Scalar(connection, "PRAGMA application_id");
+            bool empty = Scalar(connection, "SELECT count(*) FROM sqlite_schema") == 0;
+            if (empty && version == 0) return;
+            if (application != ApplicationId) throw new JournalUnusableException($"{path} is an SQLite file, but no FlannelFlow journal");
+            if (version > Version)
+            {
+                throw new JournalUnusableException(
+                    $"journal {path} has version {version}, this program knows up to {Version}: it was written by a newer FlannelFlow");
+            }
+            using SqliteCommand check = connection.CreateCommand();
+            check.CommandText = "PRAGMA quick_check(1)";
+            if (check.ExecuteScalar() is string result && result != "ok") throw new JournalUnusableException($"journal {path} is damaged: {result}");
+        }
+        catch (SqliteException e)
+        {
+            throw new JournalUnusableException($"journal {path} is damaged or no journal: {e.Message}", e);
+        }
+    }
+
+    /// <summary>Makes the tables in a new file.</summary>
+    public static void Ensure(SqliteConnection connection)
+    {
+        if (Scalar(connection, "PRAGMA user_version") == Version) return;
+        Execute(connection, $"BEGIN IMMEDIATE; {Tables} PRAGMA application_id={ApplicationId}; PRAGMA user_version={Version}; COMMIT");
+    }
+
+    public static void Execute(SqliteConnection connection, string sql)
+    {
+        using SqliteCommand command = connection.CreateCommand();
+        command.CommandText = sql;
+        command.ExecuteNonQuery();
+    }
+
+    public static long Scalar(SqliteConnection connection, string sql)
+    {
+        using SqliteCommand command = connection.CreateCommand();
+        command.CommandText = sql;
+        return command.ExecuteScalar() is long number ? number : 0;
+    }
+}
+
+/// <summary>The journal's file is not used, and not touched: in use, damaged, or from a newer version. The message says which.</summary>
+public sealed class JournalUnusableException(string message, Exception? inner = null) : Exception(message, inner);

@@ -1,0 +1,136 @@
+using System.Text.Json;
+using Microsoft.Data.Sqlite;
+
+namespace FlannelFlow.Workflows;
+
+/// <summary>The writes, inside the writer's transaction; used on the writer thread only.</summary>
+internal sealed class JournalTransaction : IDisposable
+{
+    private readonly Statement _findKey;
+    private readonly Statement _insertInstance;
+    private readonly Statement _updateInstance;
+    private readonly Statement _upsertExecution;
+    private readonly Statement _insertIncident;
+    private readonly Statement _insertEvent;
+    private readonly Statement _oldestEvents;
+    private readonly Statement _deleteEvents;
+    private readonly Statement[] _purge;
+
+    /// <summary>Of instances finished before ?, at most ?; instances last, because the others look there.</summary>
+    private static readonly string[] PurgeSql =
+    [
+        "DELETE FROM executions WHERE instance IN (SELECT row FROM instances WHERE finished_at < ? ORDER BY finished_at, row LIMIT ?)",
+        "DELETE FROM incidents WHERE instance IN (SELECT row FROM instances WHERE finished_at < ? ORDER BY finished_at, row LIMIT ?)",
+        "DELETE FROM instances WHERE row IN (SELECT row FROM instances WHERE finished_at < ? ORDER BY finished_at, row LIMIT ?)",
+    ];
+
+    public JournalTransaction(SqliteConnection connection, long lastSeq)
+    {
+        LastSeq = lastSeq;
+        _findKey = new Statement(connection, "SELECT id, finished_at IS NULL FROM instances WHERE definition_id=? AND key=? ORDER BY row DESC LIMIT 1");
+        _insertInstance = new Statement(connection, """
+            INSERT INTO instances (id, definition_id, definition_hash, key, status, rev, claims, input, variables, answer, output, error,
+                accepted_at, updated_at, finished_at)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING row
+            """);
+        _updateInstance = new Statement(connection, """
+            UPDATE instances SET status=?, rev=?, variables=?, answer=?, output=?, error=?, updated_at=?, finished_at=? WHERE row=? AND rev=?
+            """);
+        _upsertExecution = new Statement(connection, """
+            INSERT INTO executions (instance, seq, activity_id, activity_type, status, attempt, failures, input, output, error, due_at,
+                boot_id, started_at, ended_at)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            ON CONFLICT DO UPDATE SET status=excluded.status, attempt=excluded.attempt, failures=excluded.failures, output=excluded.output,
+                error=excluded.error, due_at=excluded.due_at, boot_id=excluded.boot_id, ended_at=excluded.ended_at
+            """);
+        _insertIncident = new Statement(
+            connection, "INSERT INTO incidents (instance, execution_seq, activity_id, message, opened_at) VALUES (?, ?, ?, ?, ?)");
+        _insertEvent = new Statement(connection, """
+            INSERT INTO journal (seq, at, instance, definition_id, kind, activity_id, activity_type, attempt, detail)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+            """);
+        _oldestEvents = new Statement(connection, "SELECT seq, at FROM journal ORDER BY seq LIMIT ?");
+        _deleteEvents = new Statement(connection, "DELETE FROM journal WHERE seq <= ?");
+        _purge = [.. PurgeSql.Select(sql => new Statement(connection, sql))];
+    }
+
+    /// <summary>Number of the last event written, committed or not.</summary>
+    public long LastSeq { get; set; }
+
+    /// <summary>Inserts the instance, or finds the one to join.</summary>
+    public AcceptResult Accept(InstanceCommit commit, JoinPolicy join)
+    {
+        InstanceState state = commit.State;
+        using (SqliteDataReader known = _findKey.Read(state.DefinitionId, state.IdempotencyKey))
+        {
+            if (known.Read() && (join == JoinPolicy.Always || known.GetBoolean(1))) return new AcceptResult(new InstanceId(known.GetString(0)), null);
+        }
+        long row = (long)_insertInstance.Scalar(
+            state.Id.Value, state.DefinitionId, state.DefinitionHash, state.IdempotencyKey, state.Status.ToString(), state.Rev,
+            JsonSerializer.Serialize(state.Claims, WorkflowJson.Options), Values.Write(state.Inputs), Values.Write(state.Variables),
+            state.AnswerJson, state.OutputJson, state.Error, state.AcceptedAt, commit.At, state.IsTerminal ? commit.At : null)!;
+        WriteParts(row, commit);
+        return new AcceptResult(state.Id, row);
+    }
+
+    /// <summary>Throws <see cref="StaleRevisionException"/>, having written nothing, if the journal is at another revision.</summary>
+    public void Apply(InstanceCommit commit)
+    {
+        InstanceState state = commit.State;
+        int updated = _updateInstance.Run(
+            state.Status.ToString(), state.Rev, Values.Write(state.Variables), state.AnswerJson, state.OutputJson, state.Error, commit.At,
+            state.IsTerminal ? commit.At : null, state.Row, state.Rev - 1);
+        if (updated != 1) throw new StaleRevisionException(state.Id, state.Rev - 1);
+        WriteParts(state.Row, commit);
+    }
+
+    /// <summary>Purges at most <paramref name="limit"/> instances and events; how many of both went.</summary>
+    public int Purge(DateTimeOffset before, int limit)
+    {
+        int instances = 0;
+        foreach (Statement delete in _purge) instances = delete.Run(before, limit);
+        return instances + PurgeEvents(before, limit);
+    }
+
+    /// <summary>Events go from the oldest on only, so that what is kept has no gap.</summary>
+    private int PurgeEvents(DateTimeOffset before, int limit)
+    {
+        long last = 0;
+        using (SqliteDataReader oldest = _oldestEvents.Read(limit))
+        {
+            while (oldest.Read() && oldest.GetInt64(1) < before.UtcTicks) last = oldest.GetInt64(0);
+        }
+        return last == 0 ? 0 : _deleteEvents.Run(last);
+    }
+
+    private void WriteParts(long row, InstanceCommit commit)
+    {
+        foreach (ExecutionState e in commit.Executions)
+        {
+            _upsertExecution.Run(
+                row, e.Seq, e.ActivityId, e.ActivityType, e.Status.ToString(), e.Attempt, e.Failures, e.Input, e.Output, e.Error, e.DueAt,
+                e.BootId, e.StartedAt, e.EndedAt);
+        }
+        if (commit.Incident is { } incident) _insertIncident.Run(row, incident.ExecutionSeq, incident.ActivityId, incident.Message, commit.At);
+        foreach (EventDraft draft in commit.Events)
+        {
+            _insertEvent.Run(
+                ++LastSeq, commit.At, commit.State.Id.Value, commit.State.DefinitionId, draft.Kind.ToString(), draft.ActivityId,
+                draft.ActivityType, draft.Attempt, draft.Detail);
+        }
+    }
+
+    public void Dispose()
+    {
+        foreach (Statement statement in (Statement[])[_findKey, _insertInstance, _updateInstance, _upsertExecution, _insertIncident, _insertEvent, _oldestEvents, _deleteEvents, .. _purge])
+        {
+            statement.Dispose();
+        }
+    }
+}
+
+/// <param name="Row">Null if an instance with the key was there: <paramref name="Instance"/> is that one.</param>
+internal readonly record struct AcceptResult(InstanceId Instance, long? Row);
+
+/// <summary>Somebody else wrote this instance: must never happen.</summary>
+internal sealed class StaleRevisionException(InstanceId instance, long rev) : Exception($"instance {instance} is not at revision {rev} in the journal");

@@ -1,0 +1,70 @@
+using Microsoft.Extensions.Logging;
+
+namespace FlannelFlow.Workflows;
+
+/// <summary>Brings the open instances of the journal back: their definitions, their lanes, their mailboxes.</summary>
+internal sealed class Recoverer(Journal journal, ActivityCatalog activities, IReadOnlyList<WorkflowDefinition> definitions, ILogger log)
+{
+    private readonly Dictionary<string, WorkflowDefinition> _byHash = definitions.ToDictionary(d => d.Hash, StringComparer.Ordinal);
+    private readonly Dictionary<string, string> _unreadable = new(StringComparer.Ordinal);
+
+    /// <summary>Holders take their lanes first, then those who wait, each in the order of acceptance.</summary>
+    public IReadOnlyList<RecoveredInstance> Load(Executor executor)
+    {
+        var recovered = new List<RecoveredInstance>();
+        foreach (InstanceState state in journal.LoadOpen().OrderBy(s => s.Status == InstanceStatus.Waiting).ThenBy(s => s.Row))
+        {
+            WorkflowDefinition definition = Definition(state);
+            bool granted = executor.Lanes.Enter(state.Id, state.Claims);
+            InstanceEvent? first =
+                state.Status == InstanceStatus.Suspended ? null
+                : _unreadable.TryGetValue(state.DefinitionHash, out string? problem) ? new InstanceEvent.Broken(problem)
+                : state.Status != InstanceStatus.Waiting ? new InstanceEvent.Recovered()
+                : granted ? new InstanceEvent.Granted()
+                : null;
+            recovered.Add(new RecoveredInstance(executor.Add(definition, state), state, first));
+        }
+        return recovered;
+    }
+
+    /// <summary>The one the instance began with, whatever the files say now.</summary>
+    private WorkflowDefinition Definition(InstanceState state)
+    {
+        string hash = state.DefinitionHash;
+        if (_byHash.TryGetValue(hash, out WorkflowDefinition? known)) return known;
+        var errors = new List<DefinitionError>();
+        var file = new DefinitionFile($"{state.DefinitionId}@{hash[..12]}", journal.DefinitionJson(hash) ?? "");
+        if (DefinitionLoader.Read(file, activities, errors) is not { } definition)
+        {
+            definition = WorkflowDefinition.Unreadable(state.DefinitionId, hash);
+            _unreadable[hash] = $"the definition it began with does not load: {string.Join("; ", errors)}";
+            log.LogError("Open instances of {Definition} {Problem}", state.DefinitionId, _unreadable[hash]);
+        }
+        return _byHash[hash] = definition;
+    }
+}
+
+/// <param name="First">What to tell it when executing begins; null if it has to wait.</param>
+internal sealed record RecoveredInstance(InstanceRunner Runner, InstanceState State, InstanceEvent? First)
+{
+    public void Resume()
+    {
+        Runner.Begin(accepted: null, State.Row);
+        if (First is not null) Runner.Post(First);
+    }
+
+    public static RecoveryReport Report(IReadOnlyList<RecoveredInstance> instances, long epoch, string bootId, TimeSpan took)
+    {
+        var active = instances.Where(i => i.State.Status is InstanceStatus.Running or InstanceStatus.Compensating)
+            .SelectMany(i => i.State.Executions).ToList();
+        return new RecoveryReport(
+            epoch,
+            Open: instances.Count,
+            InDoubt: active.Count(e => e.IsUnderWay),
+            Scheduled: active.Count(e => e.IsScheduled),
+            Waiting: instances.Count(i => i.State.Status == InstanceStatus.Waiting),
+            Suspended: instances.Count(i => i.State.Status == InstanceStatus.Suspended),
+            FromAnotherBoot: active.Count(e => e.IsUnderWay && e.BootId != bootId),
+            took);
+    }
+}
