@@ -4,13 +4,9 @@ using FlannelFlow.Bridge;
 
 var log = new BridgeLog(Console.OpenStandardError());
 var wrong = new List<string>();
-var options = BridgeOptions.Read(args, Environment.GetEnvironmentVariable, wrong);
-if (wrong.Count > 0)
-{
-    foreach (var line in wrong)
-        log.Error(line);
-    return 2;
-}
+var options = BridgeOptions.Read(Environment.GetEnvironmentVariable, wrong);
+foreach (var line in wrong)
+    log.Error(line);
 
 // As PID 1 of the plugin the process gets no default action for signals: without a handler, SIGTERM would do nothing.
 using var stop = new CancellationTokenSource();
