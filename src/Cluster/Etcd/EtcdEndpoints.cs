@@ -1,0 +1,117 @@
+using System.Net.Http;
+using System.Net.Security;
+using System.Security.Cryptography.X509Certificates;
+using Etcdserverpb;
+using Grpc.Core;
+using Grpc.Net.Client;
+
+namespace FlannelFlow.Cluster.Etcd;
+
+/// <summary>One channel per endpoint, opened at first use, and which of them is in use.</summary>
+internal sealed class EtcdEndpoints : IDisposable
+{
+    private readonly EtcdEndpoint[] _all;
+    private int _current;
+
+    public EtcdEndpoints(EtcdOptions options)
+    {
+        var problems = options.Validate();
+        if (problems.Count > 0) throw new ArgumentException(string.Join("; ", problems), nameof(options));
+        _all = [.. options.Endpoints.Select(address => new EtcdEndpoint(address.TrimEnd('/'), options))];
+    }
+
+    public int Count => _all.Length;
+
+    public EtcdEndpoint Current => _all[Volatile.Read(ref _current)];
+
+    /// <summary>Moves on from an endpoint that failed, unless another caller already did.</summary>
+    public void LeaveFailed(EtcdEndpoint failed)
+    {
+        var index = Array.IndexOf(_all, failed);
+        Interlocked.CompareExchange(ref _current, (index + 1) % _all.Length, index);
+    }
+
+    public void Dispose()
+    {
+        foreach (var endpoint in _all) endpoint.Dispose();
+    }
+}
+
+internal sealed class EtcdEndpoint(string address, EtcdOptions options) : IDisposable
+{
+    private readonly Lazy<GrpcChannel> _channel = new(() => Open(address, options));
+    private string? _token;
+
+    public string Address => address;
+
+    public KV.KVClient Keys => new(_channel.Value);
+
+    public Lease.LeaseClient Leases => new(_channel.Value);
+
+    public Watch.WatchClient Watches => new(_channel.Value);
+
+    /// <summary>The request headers: etcd's token where credentials are configured (etcd api/v3rpc/rpctypes/metadatafields.go).</summary>
+    public async Task<Metadata> HeadersAsync(CancellationToken ct)
+    {
+        var headers = new Metadata();
+        if (options.Credentials is not { } credentials) return headers;
+        if (Volatile.Read(ref _token) is not { } token)
+        {
+            var answer = await new Auth.AuthClient(_channel.Value).AuthenticateAsync(
+                new AuthenticateRequest { Name = credentials.User, Password = credentials.Password }, cancellationToken: ct);
+            token = answer.Token;
+            Volatile.Write(ref _token, token);
+        }
+
+        headers.Add("token", token);
+        return headers;
+    }
+
+    /// <summary>True if there was a token to forget, so that a second try makes sense.</summary>
+    public bool ForgetToken() => Interlocked.Exchange(ref _token, null) is not null;
+
+    public void Dispose()
+    {
+        if (_channel.IsValueCreated) _channel.Value.Dispose();
+    }
+
+    private static GrpcChannel Open(string address, EtcdOptions options)
+    {
+        var secure = address.StartsWith("https://", StringComparison.OrdinalIgnoreCase);
+        var handler = new SocketsHttpHandler
+        {
+            ConnectTimeout = options.ConnectTimeout,
+            KeepAlivePingDelay = options.KeepAliveInterval,
+            KeepAlivePingTimeout = options.KeepAliveTimeout,
+            KeepAlivePingPolicy = HttpKeepAlivePingPolicy.WithActiveRequests,
+            PooledConnectionIdleTimeout = Timeout.InfiniteTimeSpan,
+            UseProxy = false,
+        };
+        if (secure && options.Tls is { } tls) handler.SslOptions = Ssl(tls);
+        return GrpcChannel.ForAddress(address, new GrpcChannelOptions
+        {
+            HttpHandler = handler,
+            DisposeHttpClient = true,
+            Credentials = secure ? ChannelCredentials.SecureSsl : ChannelCredentials.Insecure,
+            MaxReceiveMessageSize = null,   // a snapshot of a big pool may pass 4 MB
+        });
+    }
+
+    private static SslClientAuthenticationOptions Ssl(EtcdTlsOptions tls)
+    {
+        var ssl = new SslClientAuthenticationOptions();
+        if (tls.CaFile is not null)
+        {
+            ssl.CertificateChainPolicy = new X509ChainPolicy
+            {
+                TrustMode = X509ChainTrustMode.CustomRootTrust,
+                RevocationMode = X509RevocationMode.NoCheck,
+            };
+            ssl.CertificateChainPolicy.CustomTrustStore.ImportFromPemFile(tls.CaFile);
+        }
+
+        if (tls.CertificateFile is not null)
+            ssl.ClientCertificates = [X509Certificate2.CreateFromPemFile(tls.CertificateFile, tls.KeyFile)];
+        return ssl;
+    }
+}
