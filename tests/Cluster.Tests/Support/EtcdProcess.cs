@@ -1,0 +1,160 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using System.Runtime.InteropServices;
+using System.Text;
+using FlannelFlow.Cluster.Etcd;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace FlannelFlow.Cluster.Tests.Support;
+
+/// <summary>A single-node etcd on loopback with a data directory of its own. Ended by pid, also when the test run is interrupted.</summary>
+public sealed class EtcdProcess : IAsyncLifetime
+{
+    private const int SigStop = 19;
+    private const int SigCont = 18;
+    private readonly string _directory = Directory.CreateTempSubdirectory("fft-etcd-").FullName;
+    private readonly int _clientPort = FreePort();
+    private readonly int _peerPort = FreePort();
+    private readonly StringBuilder _log = new();
+    private Process? _process;
+    private int _prefixes;
+
+    public EtcdProcess() => AppDomain.CurrentDomain.ProcessExit += (_, _) => KillNow();
+
+    public string Endpoint => string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{_clientPort}");
+
+    public EtcdStore Store { get; private set; } = null!;
+
+    public async ValueTask InitializeAsync()
+    {
+        Store = Open(new EtcdOptions { Endpoints = [Endpoint] });
+        await StartAsync();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (Store is not null) await Store.DisposeAsync();
+        await KillAsync();
+        Directory.Delete(_directory, recursive: true);
+    }
+
+    public EtcdStore Open(EtcdOptions options) => new(options, TimeProvider.System, NullLogger<EtcdStore>.Instance);
+
+    /// <summary>A prefix that no other test uses.</summary>
+    public ClusterKeys NewKeys() => new(string.Create(CultureInfo.InvariantCulture, $"/t{Interlocked.Increment(ref _prefixes)}"));
+
+    public async Task StartAsync()
+    {
+        var peer = string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{_peerPort}");
+        var start = new ProcessStartInfo("etcd")
+        {
+            ArgumentList =
+            {
+                "--name", "t", "--data-dir", Path.Combine(_directory, "data"),
+                "--listen-client-urls", Endpoint, "--advertise-client-urls", Endpoint,
+                "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", "t=" + peer,
+                "--unsafe-no-fsync", "--log-level", "warn",
+            },
+            RedirectStandardError = true,
+            RedirectStandardOutput = true,
+        };
+        if (!SupportsNoFsync.Value) start.ArgumentList.Remove("--unsafe-no-fsync");
+        _process = Process.Start(start)!;
+        _process.ErrorDataReceived += (_, line) => Append(line.Data);
+        _process.OutputDataReceived += (_, line) => Append(line.Data);
+        _process.BeginErrorReadLine();
+        _process.BeginOutputReadLine();
+        await using var probe = Open(new EtcdOptions { Endpoints = [Endpoint], CallTimeout = TimeSpan.FromMilliseconds(500) });
+        for (var limit = Stopwatch.StartNew(); ;)
+        {
+            try
+            {
+                await probe.RangeAsync(EtcdKeys.One("/probe"), CancellationToken.None);
+                return;
+            }
+            catch (EtcdException) when (!_process.HasExited && limit.Elapsed < TimeSpan.FromSeconds(20))
+            {
+                await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System, CancellationToken.None);
+            }
+            catch (EtcdException e)
+            {
+                throw new InvalidOperationException($"etcd did not start: {e.Message}\n{_log}");
+            }
+        }
+    }
+
+    public async Task KillAsync()
+    {
+        if (_process is not { } process) return;
+        KillNow();
+        await process.WaitForExitAsync();
+        _process = null;
+    }
+
+    public void Freeze() => Signal(SigStop);
+
+    public void Thaw() => Signal(SigCont);
+
+    /// <summary>Runs etcdctl against this etcd.</summary>
+    public async Task<string> EtcdctlAsync(params string[] arguments)
+    {
+        var start = new ProcessStartInfo("etcdctl", ["--endpoints", Endpoint, .. arguments])
+        {
+            RedirectStandardOutput = true, RedirectStandardError = true, Environment = { ["ETCDCTL_API"] = "3" },
+        };
+        using var process = Process.Start(start)!;
+        var output = await process.StandardOutput.ReadToEndAsync();
+        var error = await process.StandardError.ReadToEndAsync();
+        await process.WaitForExitAsync();
+        return process.ExitCode == 0 ? output : throw new InvalidOperationException($"etcdctl {string.Join(' ', arguments)}: {error}");
+    }
+
+    /// <summary>All keys under a prefix, a line each: what a test compares with text.</summary>
+    public async Task<string> DumpAsync(ClusterKeys keys)
+    {
+        var range = await Store.RangeAsync(keys.All, CancellationToken.None);
+        return string.Join('\n', range.Entries.Select(entry => entry.Key[keys.Prefix.Length..]));
+    }
+
+    private static readonly Lazy<bool> SupportsNoFsync = new(() =>
+    {
+        using var process = Process.Start(new ProcessStartInfo("etcd", ["--help"]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        _ = process.StandardError.ReadToEndAsync();
+        return process.StandardOutput.ReadToEnd().Contains("--unsafe-no-fsync", StringComparison.Ordinal);
+    });
+
+    private static int FreePort()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
+    }
+
+    [DllImport("libc", EntryPoint = "kill", SetLastError = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static extern int SendSignal(int pid, int signal);
+
+    private void Signal(int signal)
+    {
+        if (SendSignal(_process!.Id, signal) != 0) throw new InvalidOperationException($"signal {signal} to etcd {_process.Id}");
+    }
+
+    private void KillNow()
+    {
+        try
+        {
+            _process?.Kill();
+        }
+        catch (InvalidOperationException)
+        {
+            // It has exited already.
+        }
+    }
+
+    private void Append(string? line)
+    {
+        lock (_log) _log.AppendLine(line);
+    }
+}
