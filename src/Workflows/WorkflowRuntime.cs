@@ -221,6 +221,7 @@ public sealed class WorkflowRuntime : IAsyncDisposable
         // Those that never began, because there was no Resume.
         foreach (InstanceRunner runner in _executor.Runners) runner.Abandon();
         await _retention;
+        _journal.CloseReaders();
         _writer.Dispose();
         _journal.Dispose();
     }

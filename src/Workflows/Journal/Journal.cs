@@ -134,10 +134,17 @@ internal sealed class Journal : IDisposable
     public static string ConnectionString(string path, SqliteOpenMode mode, bool pooling) =>
         new SqliteConnectionStringBuilder { DataSource = path, Mode = mode, Pooling = pooling, Cache = SqliteCacheMode.Private }.ToString();
 
-    /// <summary>Gives up the lock; the writer has closed its connection by then.</summary>
+    /// <summary>Closes the readers; the write connection, closed as the last, then folds the write-ahead log into the file.</summary>
+    public void CloseReaders()
+    {
+        using var connection = new SqliteConnection(_readString);
+        SqliteConnection.ClearPool(connection);
+    }
+
+    /// <summary>Gives up the lock; the writer has closed its connection by then, if there was a writer.</summary>
     public void Dispose()
     {
-        using (var connection = new SqliteConnection(_readString)) SqliteConnection.ClearPool(connection);
+        CloseReaders();
         Connection.Dispose();
         _lock.Dispose();
     }

@@ -51,7 +51,12 @@ public sealed class FakeKernel
         {
             _calls.Add($"{call}#{execution.Attempt}");
             _effects[execution.IdempotencyKey] = _effects.GetValueOrDefault(execution.IdempotencyKey) + 1;
-            if (Faults.TryGetValue(call, out var faults) && faults.TryDequeue(out Exception? fault)) throw fault;
+            // A refusal stands; other faults pass.
+            if (Faults.TryGetValue(call, out var faults) && faults.TryPeek(out Exception? fault))
+            {
+                if (fault is not RefusalException) faults.TryDequeue(out _);
+                throw fault;
+            }
             effect();
         }
     }
