@@ -52,7 +52,11 @@ public sealed class TestNamespace : IAsyncDisposable
         await IpAsync("addr add 192.0.2.1/24 dev u0");
         await IpAsync("link set u1 up");
         await IpAsync("link set u0 up");
-        return (await Netlink.GetLinkAsync("u0", Ct)).Index;
+        // The kernel settles the operational state on a timer of its own (net/core/link_watch.c).
+        while (await Netlink.GetLinkAsync("u1", Ct) is not { OperationalState: OperationalState.Up })
+            await Task.Delay(TimeSpan.FromMilliseconds(5), TimeProvider.System, Ct);
+        var near = await Netlink.GetLinkAsync("u0", Ct);
+        return near.OperationalState == OperationalState.Up ? near.Index : throw new InvalidOperationException("u1 is up, u0 is not");
     }
 
     public Task<string> IpAsync(string arguments) => _inside.RunCheckedAsync("ip", arguments.Split(' '), null, Ct);

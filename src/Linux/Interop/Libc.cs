@@ -19,12 +19,13 @@ internal static unsafe partial class Libc
     public const int CLD_EXITED = 1;
     public const short POLLIN = 1;
     public const int LOCK_EX = 2, LOCK_NB = 4;
-    public const int O_RDONLY = 0, O_WRONLY = 1, O_CREAT = 0x40, O_APPEND = 0x400;
+    public const int O_RDONLY = 0, O_WRONLY = 1, O_RDWR = 2, O_CLOEXEC = 0x80000, O_CREAT = 0x40, O_APPEND = 0x400;
     public const short POSIX_SPAWN_SETSIGDEF = 0x04, POSIX_SPAWN_SETSIGMASK = 0x08, POSIX_SPAWN_SETSID = 0x80;
     public const int EFD_CLOEXEC = 0x80000;
 
     // System call numbers of the asm-generic table, which x86-64 shares from pidfd_send_signal on.
-    public const nint SYS_pidfd_send_signal = 424, SYS_pidfd_open = 434;
+    public const nint SYS_pidfd_send_signal = 424, SYS_pidfd_open = 434, SYS_close_range = 436;
+    public const nint CLOSE_RANGE_CLOEXEC = 4;
 
     /// <summary>sockaddr_nl of linux/netlink.h.</summary>
     [StructLayout(LayoutKind.Sequential)]
@@ -83,6 +84,9 @@ internal static unsafe partial class Libc
     [LibraryImport(Library, EntryPoint = "setns", SetLastError = true)]
     public static partial int SetNs(SafeFileHandle fd, int kind);
 
+    [LibraryImport(Library, EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int Open(string path, int flags, uint mode);
+
     [LibraryImport(Library, EntryPoint = "ioctl", SetLastError = true)]
     public static partial int Ioctl(SafeFileHandle fd, nuint request, nint argument);
 
@@ -96,7 +100,10 @@ internal static unsafe partial class Libc
     public static partial nint PidfdOpen(nint number, nint pid, nint flags);
 
     [LibraryImport(Library, EntryPoint = "syscall", SetLastError = true)]
-    public static partial nint PidfdSendSignal(nint number, nint pidfd, nint signal, nint info, nint flags);
+    public static partial nint PidfdSendSignal(nint number, SafeFileHandle pidfd, nint signal, nint info, nint flags);
+
+    [LibraryImport(Library, EntryPoint = "syscall", SetLastError = true)]
+    public static partial nint CloseRange(nint number, nint first, nint last, nint flags);
 
     [LibraryImport(Library, EntryPoint = "waitid", SetLastError = true)]
     public static partial int WaitId(int kind, uint id, ChildSignalInfo* info, int options);
