@@ -64,7 +64,7 @@ public sealed class WorkflowRuntime : IAsyncDisposable
     private readonly WorkflowRuntimeOptions _options;
     private readonly TimeProvider _time;
     private readonly Dictionary<string, WorkflowDefinition> _definitions;
-    private readonly IReadOnlyList<RecoveredInstance> _recovered;
+    private IReadOnlyList<RecoveredInstance> _recovered;
     private readonly TaskCompletionSource _resumed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private Task _retention = Task.CompletedTask;
     private int _resumes;
@@ -122,8 +122,9 @@ public sealed class WorkflowRuntime : IAsyncDisposable
     {
         if (Interlocked.Exchange(ref _resumes, 1) != 0) throw new InvalidOperationException("the workflow runtime was resumed before");
         foreach (RecoveredInstance instance in _recovered) instance.Resume();
+        _recovered = [];
         _retention = new Retention(_options, _writer, _time, _executor.Log).RunAsync(_executor.Stopping);
-        _resumed.SetResult();
+        _resumed.TrySetResult();
     }
 
     /// <summary>Completes when the instance is durable. Throws <see cref="InvalidStartException"/> if the start does not fit a definition.</summary>
@@ -216,6 +217,7 @@ public sealed class WorkflowRuntime : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         if (Interlocked.Exchange(ref _disposals, 1) != 0) return;
+        if (_resumed.TrySetException(new RuntimeStoppedException("the workflow runtime is stopped"))) _ = _resumed.Task.Exception;
         await _executor.StopAsync();
         await Task.WhenAll(_executor.Runners.Select(r => r.Loop));
         // Those that never began, because there was no Resume.

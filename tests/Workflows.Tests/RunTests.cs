@@ -271,4 +271,42 @@ public sealed class RunTests
         Assert.Contains("unknown activity type 'Test.Gate'", answer.Error, StringComparison.Ordinal);
         Assert.Equal(WorkflowOutcome.Finished, (await engine.RunAsync("fine", "k")).Outcome);
     }
+
+    [Fact]
+    public async Task Dispose_BeforeResume_EndsThoseWhoWait_AndLosesNothing()
+    {
+        await using var engine = new Engine();
+        engine.Definitions.Add(Definition.Of("gated", "", Definition.Gate("g")));
+        await engine.RunAsync();
+        InstanceId open = await engine.Runtime.StartAsync(Engine.Start("gated", "k"), Engine.Token);
+        await engine.Runtime.DisposeAsync();
+        await engine.OpenAsync();
+        Task<WorkflowAnswer> answer = engine.Runtime.AnswerAsync(open, Engine.Token);
+        Task<InstanceId> start = engine.Runtime.StartAsync(Engine.Start("gated", "k2"), Engine.Token);
+
+        await engine.Runtime.DisposeAsync();
+
+        await Assert.ThrowsAsync<RuntimeStoppedException>(() => answer.WaitAsync(Engine.Patience));
+        await Assert.ThrowsAsync<RuntimeStoppedException>(() => start.WaitAsync(Engine.Patience));
+        await engine.RunAsync();
+        Assert.Equal((1, 1), (engine.Runtime.Recovery.Open, engine.Runtime.Recovery.InDoubt));
+        await engine.EventsUntil(e => e is { Kind: JournalEventKind.StepStarted, Attempt: 2 });
+    }
+
+    [Fact]
+    public async Task AnotherBoot_IsReported_AndTheNewAttemptIsOfThisBoot()
+    {
+        await using var engine = new Engine();
+        engine.Definitions.Add(Definition.Of("gated", "", Definition.Gate("g")));
+        await engine.RunAsync();
+        InstanceId id = await engine.Runtime.StartAsync(Engine.Start("gated", "k"), Engine.Token);
+        Assert.Equal("boot-1", engine.Runtime.Executions(id)[0].BootId);
+        engine.Options = engine.Options with { BootId = "boot-2" };
+
+        await engine.RestartAsync();
+        await engine.EventsUntil(e => e is { Kind: JournalEventKind.StepStarted, Attempt: 2 });
+
+        Assert.Equal(1, engine.Runtime.Recovery.FromAnotherBoot);
+        Assert.Equal("boot-2", engine.Runtime.Executions(id)[0].BootId);
+    }
 }

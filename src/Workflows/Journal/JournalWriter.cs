@@ -201,6 +201,6 @@ internal sealed class JournalWriter : IDisposable
         _queue.Writer.TryComplete();
         _wake.Set();
         _thread.Join();
-        _wake.Dispose();
+        // _wake stays for the finalizer: a caller that lost the race against the closing may still set it.
     }
 }

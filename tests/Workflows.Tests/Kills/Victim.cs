@@ -22,7 +22,22 @@ internal static class Victim
           "root": { "id": "all", "type": "Elsa.Sequence", "activities": [ {{Step("a")}}, {{Step("b")}}, {{Step("c")}} ] } }
         """;
 
+    /// <summary>0: all answered. 3: the journal cannot be used, the reason on standard error.</summary>
     public static async Task<int> RunAsync(string folder, string crashPoint)
+    {
+        try
+        {
+            await RunLoadAsync(folder, crashPoint);
+            return 0;
+        }
+        catch (JournalUnusableException e)
+        {
+            await Console.Error.WriteLineAsync(e.Message);
+            return 3;
+        }
+    }
+
+    private static async Task RunLoadAsync(string folder, string crashPoint)
     {
         using var ledger = new Ledger(Path.Combine(folder, "ledger"));
         using var answers = new Ledger(Path.Combine(folder, "answers"));
@@ -39,7 +54,6 @@ internal static class Victim
             WorkflowAnswer answer = await runtime.RunAsync(new StartWorkflow("load", key, input), ct);
             answers.Write($"{key} {answer.Outcome}");
         });
-        return 0;
     }
 
     private static string Step(string id) => $$$$"""

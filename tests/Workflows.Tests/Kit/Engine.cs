@@ -8,7 +8,7 @@ public sealed class Engine : IAsyncDisposable
 {
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
 
-    private readonly string _folder = Directory.CreateTempSubdirectory("fft-engine-").FullName;
+    private readonly string _folder = CreateFolder();
 
     public Engine()
     {
@@ -73,6 +73,11 @@ public sealed class Engine : IAsyncDisposable
         string.Join('\n', events.Select(e => e.ActivityId is null ? $"{e.Kind}" : $"{e.Kind} {e.ActivityId}#{e.Attempt}"));
 
     public static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    /// <summary>In memory where there is a memory file system: these tests simulate crashes of the process, not of the disk.</summary>
+    private static string CreateFolder() => Directory.Exists("/dev/shm")
+        ? Directory.CreateDirectory($"/dev/shm/fft-engine-{Guid.NewGuid():N}").FullName
+        : Directory.CreateTempSubdirectory("fft-engine-").FullName;
 
     public async ValueTask DisposeAsync()
     {
