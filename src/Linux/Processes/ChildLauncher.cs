@@ -10,7 +10,8 @@ namespace FlannelFlow.Linux.Processes;
 /// 1. Take flock(2) on LOG.lock. 2. Look in /proc for the command line. 3. Adopt the oldest found (more than one is not our doing; the
 /// others are stopped), or start one. 4. Let go of the lock.
 /// The lock belongs to the open file, which a process being spawned shares until its exec closes it. So even if we are killed between
-/// fork and exec, the next daemon cannot look before the child bears its own command line.
+/// fork and exec, the next daemon cannot look before the child has left its parent's command line behind (<see cref="ProcessTable"/>
+/// knows of the moment when it has none).
 /// </remarks>
 internal static class ChildLauncher
 {

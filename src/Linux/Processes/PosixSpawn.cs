@@ -13,7 +13,7 @@ internal static unsafe class PosixSpawn
     /// Own session, no blocked or ignored signals (.NET ignores SIGPIPE, which exec would pass on), stdin /dev/null, stdout and stderr
     /// appended to <paramref name="logFile"/>, no other fd.
     /// </summary>
-    /// <returns>The pid; the new program has been loaded by then.</returns>
+    /// <returns>The pid; it is at the new program, or within the exec, by then.</returns>
     public static int Start(IReadOnlyList<string> commandLine, IReadOnlyList<string> environment, string logFile)
     {
         void* actions = stackalloc byte[OpaqueSize], attributes = stackalloc byte[OpaqueSize], signals = stackalloc byte[OpaqueSize];

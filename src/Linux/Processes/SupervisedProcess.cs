@@ -40,7 +40,7 @@ public sealed class SupervisedProcess : IDisposable
     /// <summary>Completes at its end; cancelled if this is disposed before.</summary>
     public Task<ProcessExit> Exited => _exited.Task;
 
-    /// <summary>Starts it (posix_spawn(3)). When this returns it runs the new program, and can be found by its command line.</summary>
+    /// <summary>Starts it (posix_spawn(3)). When this returns, <see cref="ProcessTable"/> finds it.</summary>
     /// <exception cref="IOException">"starting /usr/bin/flanneld: ENOENT", or the log file cannot be opened.</exception>
     public static SupervisedProcess Start(ChildConfig config)
     {

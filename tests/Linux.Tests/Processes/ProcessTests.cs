@@ -140,6 +140,30 @@ public sealed class ProcessTests
     }
 
     [Fact]
+    public async Task Find_RightAfterStart_NeverMissesIt()
+    {
+        await using var scope = new ChildScope();
+        for (var i = 0; i < 100; i++)
+        {
+            using var process = SupervisedProcess.Start(scope.Sleeper);
+            Assert.Equal(process.Identity, Assert.Single(ProcessTable.Find(scope.Sleeper.CommandLine)).Identity);
+            await process.StopAsync(TimeSpan.FromSeconds(5), TimeProvider.System, Ct);
+        }
+    }
+
+    [Fact]
+    public async Task Find_ForkedChildOfAMatch_IsNotCounted()
+    {
+        await using var scope = new ChildScope();
+        using var process = SupervisedProcess.Start(scope.Shell("(while :; do sleep 0.05; done) & echo up; wait"));   // the subshell keeps our argv
+        await ChildScope.UntilAsync(() => File.ReadAllText(scope.Log).Contains("up", StringComparison.Ordinal), "forked");
+        Assert.Equal(process.Identity, Assert.Single(ProcessTable.Find(argv => argv.Contains(scope.Unique))).Identity);
+        await process.StopAsync(TimeSpan.FromSeconds(5), TimeProvider.System, Ct);
+        // Now the subshell is an orphan, and the only one.
+        Assert.NotEqual(process.Identity, Assert.Single(scope.Running).Identity);
+    }
+
+    [Fact]
     public async Task Adopt_PidOfAnotherStart_IsRefused()
     {
         await using var scope = new ChildScope();
