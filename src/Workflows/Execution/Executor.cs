@@ -10,6 +10,7 @@ internal sealed class Executor(WorkflowRuntimeOptions options, JournalWriter wri
 {
     private readonly ConcurrentDictionary<InstanceId, InstanceRunner> _runners = new();
     private readonly CancellationTokenSource _stop = new();
+    private Task _died = Task.CompletedTask;
 
     public JournalWriter Writer => writer;
     public TimeProvider Time => time;
@@ -54,7 +55,8 @@ internal sealed class Executor(WorkflowRuntimeOptions options, JournalWriter wri
         foreach (InstanceId granted in Lanes.Leave(runner.Id)) Find(granted)?.Post(new InstanceEvent.Granted());
     }
 
-    public Task StopAsync() => _stop.CancelAsync();
+    /// <summary>Never runs what it cancels on the caller's thread: that could be the writer's, which must not wait for itself.</summary>
+    public Task StopAsync() => Task.WhenAll(_died, _stop.CancelAsync());
 
     /// <summary>The engine cannot be trusted any more: nothing is written from now on, and the process should end.</summary>
     public void Fail(string act, Exception cause)
@@ -71,7 +73,7 @@ internal sealed class Executor(WorkflowRuntimeOptions options, JournalWriter wri
             log.LogCritical(cause, "The workflow engine stops: {Act}", act);
             options.FailStop($"{act}: {cause.Message}", cause);
         }
-        _stop.Cancel();
+        _died = StopAsync();
     }
 
     public void LogCommit(InstanceCommit commit)
