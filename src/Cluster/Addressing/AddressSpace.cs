@@ -49,10 +49,12 @@ public sealed record AddressSpaceOptions
 
         if (AvailableSubnets.Trim(' ', ',').Length == 0) problems.Add("AVAILABLE_SUBNETS is empty: name at least one network, such as 10.128.0.0/12");
         available.Sort();
+        var enclosing = 0;
         for (var i = 1; i < available.Count; i++)
         {
-            // Sorted by first address, an overlap exists if and only if one contains the next.
-            if (available[i - 1].Overlaps(available[i])) problems.Add($"AVAILABLE_SUBNETS: {available[i - 1]} and {available[i]} overlap");
+            // Networks overlap only by containment, and what contains others sorts before them.
+            if (available[enclosing].Overlaps(available[i])) problems.Add($"AVAILABLE_SUBNETS: {available[enclosing]} and {available[i]} overlap");
+            else enclosing = i;
         }
 
         var pool = NetworkSubnetSize;

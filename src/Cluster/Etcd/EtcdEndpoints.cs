@@ -90,7 +90,9 @@ internal sealed class EtcdEndpoint(string address, EtcdOptions options) : IDispo
         if (secure && options.Tls is { } tls) handler.SslOptions = Ssl(tls);
         return GrpcChannel.ForAddress(address, new GrpcChannelOptions
         {
-            HttpHandler = handler,
+            // As a client, not as a handler: given a SocketsHttpHandler, grpc-dotnet puts its balancer before it, which fails calls for up
+            // to two minutes after a lost connection (MaxReconnectBackoff) and hides whether a request was sent.
+            HttpClient = new HttpClient(handler, disposeHandler: true) { Timeout = Timeout.InfiniteTimeSpan },
             DisposeHttpClient = true,
             Credentials = secure ? ChannelCredentials.SecureSsl : ChannelCredentials.Insecure,
             MaxReceiveMessageSize = null,   // a snapshot of a big pool may pass 4 MB

@@ -74,7 +74,11 @@ public sealed class EtcdProcess : IAsyncLifetime
                 await probe.RangeAsync(EtcdKeys.One("/probe"), CancellationToken.None);
                 return;
             }
-            catch (EtcdException) when (!_process.HasExited && limit.Elapsed < TimeSpan.FromSeconds(20))
+            catch (EtcdException e) when (e is not EtcdUnavailableException)
+            {
+                return;   // It answers, if only that it wants a user.
+            }
+            catch (EtcdUnavailableException) when (!_process.HasExited && limit.Elapsed < TimeSpan.FromSeconds(20))
             {
                 await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System, CancellationToken.None);
             }
@@ -93,7 +97,22 @@ public sealed class EtcdProcess : IAsyncLifetime
         _process = null;
     }
 
-    public void Freeze() => Signal(SigStop);
+    /// <summary>Forgets all data; only while it is not running.</summary>
+    public void Wipe() => Directory.Delete(Path.Combine(_directory, "data"), recursive: true);
+
+    /// <summary>Returns when every thread has stopped: SIGSTOP is delivered to each in its own time.</summary>
+    public async Task FreezeAsync()
+    {
+        Signal(SigStop);
+        while (!Directory.GetDirectories($"/proc/{_process!.Id}/task").All(IsStopped))
+            await Task.Delay(TimeSpan.FromMilliseconds(1), TimeProvider.System, CancellationToken.None);
+
+        static bool IsStopped(string task)
+        {
+            var stat = File.ReadAllText($"{task}/stat");   // pid (name) state …
+            return stat[stat.LastIndexOf(')') + 2] == 'T';
+        }
+    }
 
     public void Thaw() => Signal(SigCont);
 
