@@ -133,6 +133,56 @@ public sealed class CodecTests
         inner.Sample(ReadAll, iter: 100_000);
     }
 
+    private static NetlinkMessage First(NetlinkRequest request, uint sequence)
+    {
+        request.Stamp(sequence);
+        var reader = new NetlinkReader(request.Bytes.Span);
+        Assert.True(reader.TryRead(out var message));
+        return message;
+    }
+
+    private static NetlinkMessage ErrorMessage(ushort type, int errno, ushort flags, string words, byte[] echo)
+    {
+        var request = new NetlinkRequest();
+        var body = request.Begin(type, flags, 4 + echo.Length);
+        BitConverter.TryWriteBytes(body, -errno);
+        echo.CopyTo(body[4..]);
+        return First(request.Text(NetlinkProtocol.ErrorMessageAttribute, words), 7);
+    }
+
+    [Fact]
+    public void ReadError_CappedEchoedAndDone_FindTheKernelsWords()
+    {
+        var echoed = Stamped(RouteCodec.AddAddress(new InterfaceAddress(1, IPAddress.Loopback, 8)));
+        var capped = ErrorMessage(NetlinkProtocol.TypeError, 17, NetlinkProtocol.Capped | NetlinkProtocol.AckTlvs, "taken", echoed[..NetlinkRequest.HeaderSize]);
+        Assert.Equal("adding x: EEXIST: taken", NetlinkSocket.ReplySink.ReadError("adding x", capped)?.Message);
+        var whole = ErrorMessage(NetlinkProtocol.TypeError, 22, NetlinkProtocol.AckTlvs, "bad", echoed);
+        Assert.Equal("adding x: EINVAL: bad", NetlinkSocket.ReplySink.ReadError("adding x", whole)?.Message);
+        var done = ErrorMessage(NetlinkProtocol.TypeDone, 19, NetlinkProtocol.AckTlvs, "gone", []);
+        Assert.Equal("listing x: ENODEV: gone", NetlinkSocket.ReplySink.ReadError("listing x", done)?.Message);
+        Assert.Null(NetlinkSocket.ReplySink.ReadError("adding x", ErrorMessage(NetlinkProtocol.TypeError, 0, NetlinkProtocol.Capped, "", echoed[..NetlinkRequest.HeaderSize])));
+    }
+
+    [Fact]
+    public void Exchange_OtherSequence_IsDropped_InterruptedDump_IsNoticed()
+    {
+        var exchange = new NetlinkSocket.Exchange<Route>("listing routes", 7, RouteCodec.ParseRoute);
+        NetlinkRequest RouteMessage(ushort flags)
+        {
+            var request = new NetlinkRequest();
+            RouteCodec.Ensure(request, new Route(IPv4Prefix.Parse("10.0.0.0/8")), flags);
+            return request;
+        }
+        Assert.False(exchange.Accept(First(RouteMessage(0), sequence: 6)));
+        Assert.Empty(exchange.Replies);
+        Assert.False(exchange.Accept(First(RouteMessage(0), sequence: 7)));
+        Assert.False(exchange.Interrupted);
+        Assert.False(exchange.Accept(First(RouteMessage(NetlinkProtocol.DumpInterrupted), sequence: 7)));
+        Assert.Equal((2, true), (exchange.Replies.Count, exchange.Interrupted));
+        Assert.True(exchange.Accept(ErrorMessage(NetlinkProtocol.TypeDone, 0, 0, "", [])));
+        Assert.Null(exchange.Error);
+    }
+
     [Theory]
     [InlineData(0)]
     [InlineData(3)]

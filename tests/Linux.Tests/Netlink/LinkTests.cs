@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Net;
 using System.Text.Json.Nodes;
 using FlannelFlow.Linux.Namespaces;
@@ -186,6 +187,50 @@ public sealed class LinkTests
         var moved = await target.Netlink.GetLinkAsync("z", Ct);
         await target.Netlink.ChangeLinkAsync(moved.Index, new LinkChange { Name = "eth0" }, Ct);
         Assert.NotNull(await target.Netlink.FindLinkAsync("eth0", Ct));
+    }
+
+    [Fact]
+    public async Task ChangeLink_NamespaceOfPid_LinkIsThere()
+    {
+        await using var ns = await TestNamespace.CreateAsync();
+        await using var target = await TestNamespace.CreateAsync();
+        using var inside = Process.Start("nsenter", ["--net=" + target.Handle.Path, "sleep", "60"]);
+        try
+        {
+            while (NetworkNamespace.InodeOfProcess(inside.Id) != target.Handle.Inode)
+                await Task.Delay(TimeSpan.FromMilliseconds(5), TimeProvider.System, Ct);
+            var veth = await ns.Netlink.AddLinkAsync(new VethConfig("x", "y"), Ct);
+            await ns.Netlink.ChangeLinkAsync(veth.Index, new LinkChange { NamespaceOfPid = inside.Id }, Ct);
+            Assert.Equal("veth", (await ShowAsync(target, "x")).At("linkinfo", "info_kind"));
+            Assert.Null(await ns.Netlink.FindLinkAsync("x", Ct));
+        }
+        finally
+        {
+            inside.Kill();
+        }
+    }
+
+    [Fact]
+    public async Task Dump_WhileLinksComeAndGo_HoldsEachLastingLinkOnce()
+    {
+        await using var ns = await TestNamespace.CreateAsync();
+        var lasting = Enumerable.Range(0, 150).Select(i => "br" + i).ToHashSet();
+        foreach (var name in lasting)
+            await ns.Netlink.AddLinkAsync(new BridgeConfig(name), Ct);
+        using var other = RouteNetlink.OpenIn(ns.Handle);
+        using var stop = new CancellationTokenSource();
+        var churn = Task.Run(async () =>
+        {
+            while (!stop.IsCancellationRequested)
+            {
+                await other.AddLinkAsync(new BridgeConfig("churn"), Ct);
+                await other.DeleteLinkAsync("churn", Ct);
+            }
+        }, Ct);
+        for (var i = 0; i < 20; i++)
+            Assert.Equal(150, (await ns.Netlink.ListLinksAsync(Ct)).Count(l => lasting.Contains(l.Name)));
+        await stop.CancelAsync();
+        await churn;
     }
 
     [Fact]
