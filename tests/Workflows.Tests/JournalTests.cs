@@ -116,6 +116,23 @@ public sealed class JournalTests
     }
 
     [Fact]
+    public async Task InstanceWrittenBySomebodyElse_IsNotOverwritten_TheEngineStops()
+    {
+        await using var engine = new Engine();
+        engine.Definitions.Add(Definition.Of("gated", "", Definition.Gate("g"), Definition.Ensure("a")));
+        await engine.RunAsync();
+        InstanceId id = await engine.Runtime.StartAsync(Engine.Start("gated", "k"), Engine.Token);
+        Execute(engine, "UPDATE instances SET rev = rev + 1");
+
+        engine.Gate.Open("g");
+        await Assert.ThrowsAsync<RuntimeStoppedException>(() => engine.Runtime.AnswerAsync(id, Engine.Token).WaitAsync(Engine.Patience));
+
+        Assert.Equal($"running instance {id} of gated: instance {id} is not at revision 1 in the journal", Assert.Single(engine.Stops));
+        Assert.Equal(ExecutionStatus.Running, Assert.Single(engine.Runtime.Executions(id)).Status);
+        Assert.Empty(engine.Kernel.Calls);
+    }
+
+    [Fact]
     public async Task Follow_FromAnyEvent_GivesTheRestWithoutGap_WhileItGrows()
     {
         await using var engine = new Engine();

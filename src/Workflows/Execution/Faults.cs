@@ -97,7 +97,11 @@ internal static class Faults
                 turn,
                 next with
                 {
-                    Status = ExecutionStatus.Compensating, Attempt = 1, Failures = 0, BootId = turn.Context.BootId, EndedAt = null,
+                    Status = ExecutionStatus.Compensating,
+                    Attempt = 1,
+                    Failures = 0,
+                    BootId = turn.Context.BootId,
+                    EndedAt = null,
                 });
             return;
         }
