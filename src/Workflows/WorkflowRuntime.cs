@@ -179,7 +179,13 @@ public sealed class WorkflowRuntime : IAsyncDisposable
     /// </summary>
     public IAsyncEnumerable<JournalEvent> FollowAsync(long afterSeq, CancellationToken ct) => _reader.FollowAsync(afterSeq, ct);
 
+    /// <summary>Of the latest committed event; 0 for a fresh journal.</summary>
+    public long CommittedSeq => _writer.CommittedSeq;
+
     public InstanceRow? Instance(InstanceId id) => _reader.Instance(id);
+
+    /// <summary>The latest instance that a start with this key began, or null.</summary>
+    public InstanceRow? InstanceByKey(string definitionId, string key) => _reader.InstanceByKey(definitionId, key);
 
     public IReadOnlyList<InstanceRow> Instances(InstanceFilter filter) => _reader.Instances(filter);
 

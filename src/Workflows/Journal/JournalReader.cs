@@ -17,6 +17,11 @@ internal sealed class JournalReader(Journal journal, JournalWriter writer)
     public InstanceRow? Instance(InstanceId id) =>
         Select($"SELECT {InstanceColumns} FROM instances WHERE id=?", ReadInstance, id.Value).SingleOrDefault();
 
+    public InstanceRow? InstanceByKey(string definitionId, string key) => Select(
+        $"SELECT {InstanceColumns} FROM instances WHERE definition_id=? AND key=? ORDER BY row DESC LIMIT 1",
+        ReadInstance,
+        definitionId, key).SingleOrDefault();
+
     public IReadOnlyList<InstanceRow> Instances(InstanceFilter filter) => Select(
         $"SELECT {InstanceColumns} FROM instances WHERE row < ? AND definition_id = coalesce(?, definition_id) AND status = coalesce(?, status) ORDER BY row DESC LIMIT ?",
         ReadInstance,
