@@ -1,0 +1,59 @@
+using FlannelFlow.Activities.Endpoints;
+using FlannelFlow.Activities.Flannel;
+using FlannelFlow.Activities.Ipam;
+using FlannelFlow.Activities.Networks;
+using FlannelFlow.Cluster.Addresses;
+using FlannelFlow.Cluster.Addressing;
+using FlannelFlow.Cluster.Pools;
+using FlannelFlow.Linux.Netlink;
+using FlannelFlow.Workflows;
+
+namespace FlannelFlow.Activities;
+
+/// <summary>All activities that the definitions in workflows/ may name, with what they act on.</summary>
+public sealed class ActivitySet(
+    PoolAllocator pools,
+    VniAllocator vnis,
+    FlannelNetworkConfigs configs,
+    AddressAllocator addresses,
+    HostNetworks networks,
+    FlannelProcesses flannel,
+    HostLeases leases,
+    ForwardingRules rules,
+    RouteNetlink netlink,
+    TimeProvider time)
+{
+    public ActivityCatalog Catalog() => new ActivityCatalog()
+        .Add(new AllocatePool(pools))
+        .Add(new FindPool(pools))
+        .Add(new LinkPool(pools))
+        .Add(new EnsurePool(pools))
+        .Add(new AllocateVni(vnis))
+        .Add(new FreeNetwork(pools))
+        .Add(new ReleasePool(pools))
+        .Add(new ReleasePoolIfLast(pools))
+        .Add(new WriteFlannelConfig(pools, configs))
+        .Add(new WriteFlannelEnv(networks, flannel))
+        .Add(new StartFlannel(networks, flannel, leases, netlink))
+        .Add(new StopFlannel(flannel))
+        .Add(new ReleaseSubnetLease(leases))
+        .Add(new DeleteFlannelEnv(networks))
+        .Add(new CreateBridge(networks, netlink))
+        .Add(new InstallForwardingRules(rules, networks))
+        .Add(new RemoveForwardingRules(rules, networks))
+        .Add(new RemoveNetworkDevices(netlink))
+        .Add(new FindIdleNetwork(networks))
+        .Add(new MarkNetworkIdle(networks, time))
+        .Add(new ClaimAddress(networks, addresses))
+        .Add(new CreateVeth(networks, netlink))
+        .Add(new AttachToBridge(networks, netlink))
+        .Add(new DeleteVeth(netlink))
+        .Add(new LeaveAddress(networks, addresses));
+
+    /// <summary>What a fault of an activity means to the engine: our own refusals and etcd's "no" are final, all else may pass.</summary>
+    public static FaultKind Classify(Exception fault) => fault switch
+    {
+        RefusalException or AddressRefusedException => FaultKind.Refusal,
+        _ => FaultKind.Retryable,
+    };
+}

@@ -1,0 +1,114 @@
+using FlannelFlow.Linux.Firewall;
+
+namespace FlannelFlow.Activities.Networks;
+
+/// <summary>
+/// What may be forwarded: between a network's bridge and its VXLAN device, and within the bridge; nothing else from or to either.
+/// </summary>
+/// <remarks>
+/// The drops stand in our own table <c>inet flannelflow</c>, at a priority before the filter table of any iptables (docs/decisions/0005): a
+/// drop there is final. The accepts stand in DOCKER-USER, since a policy DROP of Docker's FORWARD chain would drop what our table lets
+/// pass. Each nftables change is one transaction. The table goes with its last network; a lock keeps that and an arriving network apart.
+/// </remarks>
+public sealed class ForwardingRules(NftTable nft, Iptables iptables) : IDisposable
+{
+    public const string Family = "inet";
+    public const string Table = "flannelflow";
+    private const string Own = $"{Family} {Table}";
+    private const string AcceptChain = "DOCKER-USER";
+
+    private static readonly string[] EmptyTable =
+    [
+        $"add table {Own}",
+        $"add set {Own} fabric_devices {{ type ifname; }}",
+        $"add set {Own} fabric_paths {{ type ifname . ifname; }}",
+    ];
+
+    private readonly SemaphoreSlim _gate = new(1, 1);
+
+    public async Task EnsureAsync(int vni, CancellationToken ct)
+    {
+        await _gate.WaitAsync(ct);
+        try
+        {
+            // "add" of what is there already is success in nft; only rules would double, so they are flushed and set in the same transaction.
+            await nft.ApplyAsync(
+                [
+                    .. EmptyTable,
+                    $"add chain {Own} isolation {{ type filter hook forward priority -10; policy accept; }}",
+                    $"flush chain {Own} isolation",
+                    $"add rule {Own} isolation iifname . oifname @fabric_paths accept",
+                    $"add rule {Own} isolation iifname @fabric_devices counter drop",
+                    $"add rule {Own} isolation oifname @fabric_devices counter drop",
+                    $"add element {DevicesOf(vni)}",
+                    $"add element {PathsOf(vni)}",
+                ],
+                ct);
+            if (await HasAcceptChainAsync(ct))
+            {
+                foreach (var rule in Accepts(vni))
+                    await iptables.EnsureRuleAsync(rule, ct);
+            }
+        }
+        finally
+        {
+            _gate.Release();
+        }
+    }
+
+    /// <param name="isLast">Whether no other network is on this host, so that the table goes too; asked under the lock.</param>
+    public async Task RemoveAsync(int vni, Func<bool> isLast, CancellationToken ct)
+    {
+        await _gate.WaitAsync(ct);
+        try
+        {
+            if (isLast())
+            {
+                await nft.DeleteAsync(ct);
+            }
+            else
+            {
+                // Each thing is added before it is deleted: nft 1.0 has no "destroy", and deleting what is not there fails the transaction.
+                await nft.ApplyAsync(
+                    [
+                        .. EmptyTable,
+                        $"add element {DevicesOf(vni)}",
+                        $"add element {PathsOf(vni)}",
+                        $"delete element {DevicesOf(vni)}",
+                        $"delete element {PathsOf(vni)}",
+                    ],
+                    ct);
+            }
+
+            if (await HasAcceptChainAsync(ct))
+            {
+                foreach (var rule in Accepts(vni))
+                    await iptables.DeleteRuleAsync(rule, ct);
+            }
+        }
+        finally
+        {
+            _gate.Release();
+        }
+    }
+
+    public void Dispose() => _gate.Dispose();
+
+    /// <summary>A Docker Engine with the nftables firewall backend (29) has no such chain, and no policy DROP in one that iptables owns.</summary>
+    private async Task<bool> HasAcceptChainAsync(CancellationToken ct) => (await iptables.ListAsync("filter", AcceptChain, ct)).Count > 0;
+
+    private static string DevicesOf(int vni) =>
+        $$"""{{Own}} fabric_devices { "{{NetworkDevices.Bridge(vni)}}", "{{NetworkDevices.Vxlan(vni)}}" }""";
+
+    private static string PathsOf(int vni) =>
+        $"{Own} fabric_paths {{ {string.Join(", ", Paths(vni).Select(path => $"\"{path.In}\" . \"{path.Out}\""))} }}";
+
+    private static IEnumerable<IptablesRule> Accepts(int vni) => Paths(vni).Select(path => new IptablesRule(
+        "filter", AcceptChain, "-i", path.In, "-o", path.Out, "-m", "comment", "--comment", Table, "-j", "ACCEPT"));
+
+    private static IEnumerable<(string In, string Out)> Paths(int vni)
+    {
+        var (bridge, vxlan) = (NetworkDevices.Bridge(vni), NetworkDevices.Vxlan(vni));
+        return [(bridge, bridge), (bridge, vxlan), (vxlan, bridge)];
+    }
+}

@@ -1,0 +1,39 @@
+using FlannelFlow.Cluster.Addressing;
+
+namespace FlannelFlow.Activities.Networks;
+
+/// <summary>A network that this host carries, as its flannel.env says.</summary>
+/// <param name="NetworkId">Docker's.</param>
+/// <param name="Mtu">What the user asked for (com.docker.network.driver.mtu); 0: what the fabric allows.</param>
+/// <param name="IdleSince">Docker deleted the network from this host at this time; it is removed unless it is created again first.</param>
+public sealed record HostNetwork(string NetworkId, IPv4Network Pool, int Vni, int Mtu, DateTimeOffset? IdleSince)
+{
+    /// <summary>flannel's name for the VXLAN device (flannel: pkg/backend/vxlan, newVXLANDevice).</summary>
+    public string VxlanDevice => NetworkDevices.Vxlan(Vni);
+
+    public string Bridge => NetworkDevices.Bridge(Vni);
+}
+
+/// <summary>What flanneld wrote once it held a subnet: flannel's subnet file (flannel: pkg/subnet/subnet.go WriteSubnetFile).</summary>
+/// <param name="HostSubnet">The subnet leased by this host.</param>
+/// <param name="BridgeAddress">Its first usable address.</param>
+/// <param name="Mtu">Bytes, already less the VXLAN overhead.</param>
+public sealed record Fabric(IPv4Network HostSubnet, IPv4Address BridgeAddress, int Mtu);
+
+/// <summary>Names of devices, by which ours are known. All fit IFNAMSIZ (15 characters) up to the highest VNI, 16777215.</summary>
+public static class NetworkDevices
+{
+    public const string BridgePrefix = "ffbr.";
+    public const string HostVethPrefix = "ffv";
+    public const string ContainerVethPrefix = "ffc";
+    private const int EndpointDigits = 11;
+
+    public static string Vxlan(int vni) => $"flannel.{vni}";
+
+    public static string Bridge(int vni) => $"{BridgePrefix}{vni}";
+
+    /// <summary>The end of an endpoint's veth that stays on the host: 44 bits of Docker's random endpoint id.</summary>
+    public static string HostVeth(string endpointId) => HostVethPrefix + endpointId[..Math.Min(EndpointDigits, endpointId.Length)];
+
+    public static string ContainerVeth(string endpointId) => ContainerVethPrefix + endpointId[..Math.Min(EndpointDigits, endpointId.Length)];
+}

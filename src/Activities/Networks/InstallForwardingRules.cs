@@ -1,0 +1,22 @@
+using FlannelFlow.Workflows;
+
+namespace FlannelFlow.Activities.Networks;
+
+/// <summary>The network's packets may be forwarded on this host, and those of no other network into it.</summary>
+public sealed class InstallForwardingRules(ForwardingRules rules, HostNetworks networks) : Activity<InstallForwardingRules.In, Nothing>
+{
+    public sealed record In(string NetworkId, int Vni);
+
+    public override string Type => "FlannelFlow.InstallForwardingRules";
+
+    public override bool CanCompensate => true;
+
+    public override async Task<Nothing> ExecuteAsync(In input, ActivityExecution execution, CancellationToken ct)
+    {
+        await rules.EnsureAsync(input.Vni, ct);
+        return Nothing.Instance;
+    }
+
+    public override Task CompensateAsync(In input, Nothing? output, ActivityExecution execution, CancellationToken ct) =>
+        rules.RemoveAsync(input.Vni, () => networks.IsOnly(input.Vni), ct);
+}
