@@ -1,0 +1,58 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using FlannelFlow.Workflows;
+
+namespace FlannelFlow.Host.Api;
+
+/// <summary>The journal as server-sent events on the daemon's own socket: what the command line, and later the dashboard, follow.</summary>
+public static class JournalApi
+{
+    public const string EventsPath = "/api/v1/journal/events";
+
+    public static JsonSerializerOptions Json { get; } = new(JsonSerializerDefaults.Web)
+    {
+        Converters = { new JsonStringEnumConverter(JsonNamingPolicy.CamelCase) },
+        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+    };
+
+    public static void MapJournal(this IEndpointRouteBuilder routes)
+    {
+        var runtime = routes.ServiceProvider.GetRequiredService<WorkflowRuntime>();
+        var lifetime = routes.ServiceProvider.GetRequiredService<IHostApplicationLifetime>();
+        routes.MapGet(EventsPath, async http =>
+        {
+            // "after", or what a reader that comes back has seen last (HTML living standard, 9.2.3 Last-Event-ID); neither: from now on.
+            var given = http.Request.Query["after"].FirstOrDefault() ?? http.Request.Headers["Last-Event-ID"].FirstOrDefault();
+            long after;
+            if (given is null)
+            {
+                after = runtime.CommittedSeq;
+            }
+            else if (!long.TryParse(given, out after) || after < 0)
+            {
+                http.Response.StatusCode = StatusCodes.Status400BadRequest;
+                await http.Response.WriteAsync($"after: \"{given}\" is not a sequence number", http.RequestAborted);
+                return;
+            }
+
+            http.Response.ContentType = "text/event-stream";
+            http.Response.Headers.CacheControl = "no-store";
+            await http.Response.Body.FlushAsync(http.RequestAborted);
+            using var until = CancellationTokenSource.CreateLinkedTokenSource(http.RequestAborted, lifetime.ApplicationStopping);
+            try
+            {
+                await foreach (var journalEvent in runtime.FollowAsync(after, until.Token))
+                {
+                    await http.Response.WriteAsync(
+                        $"id: {journalEvent.Seq}\ndata: {JsonSerializer.Serialize(journalEvent, Json)}\n\n",
+                        until.Token);
+                    await http.Response.Body.FlushAsync(until.Token);
+                }
+            }
+            catch (OperationCanceledException) when (until.IsCancellationRequested)
+            {
+                // The reader went away, or the daemon stops: the stream ends there, and can be resumed from its last id.
+            }
+        });
+    }
+}

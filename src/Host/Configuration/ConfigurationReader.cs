@@ -1,0 +1,151 @@
+using System.Globalization;
+using FlannelFlow.Cluster.Addressing;
+
+namespace FlannelFlow.Host;
+
+/// <summary>Everything that is wrong with the configuration, at once.</summary>
+public sealed class ConfigurationException(IReadOnlyList<string> problems)
+    : Exception("the configuration is not valid:\n" + string.Join('\n', problems.Select(problem => "  - " + problem)))
+{
+    public IReadOnlyList<string> Problems { get; } = problems;
+}
+
+/// <summary>
+/// Reads the options, by the names that stand in docs/configuration.md, from environment variables and appsettings.json (the environment
+/// wins), and reports all that is wrong together.
+/// </summary>
+public sealed class ConfigurationReader(IConfiguration configuration)
+{
+    private readonly List<string> _problems = [];
+
+    /// <exception cref="ConfigurationException">One or more options are not valid.</exception>
+    public FlannelFlowOptions Read()
+    {
+        var state = Directory("STATE_DIRECTORY", "/var/lib/flannelflow");
+        var runtime = Directory("RUNTIME_DIRECTORY", "/run/flannelflow");
+        var options = new FlannelFlowOptions
+        {
+            StateDirectory = state,
+            RuntimeDirectory = runtime,
+            HostName = HostName(),
+            DockerEndpoint = Uri("DOCKER_HOST", "unix:///var/run/docker.sock", "unix", "tcp", "http", "https"),
+            WorkflowsDirectory = Text("WORKFLOWS_DIRECTORY", Path.Combine(AppContext.BaseDirectory, "workflows")),
+            LogLevel = OneOf("LOG_LEVEL", "Information", "Verbose", "Debug", "Information", "Warning", "Error"),
+            CrashAt = configuration["FLANNELFLOW_CRASH_AT"],
+            Plugin = new PluginOptions(
+                Text("PLUGIN_SOCKET", Path.Combine(state, "plugin", "daemon.sock")),
+                Seconds("PLUGIN_CALL_TIMEOUT", 25, 1, 29)),
+            Etcd = new EtcdConnectionOptions(
+                Endpoints(),
+                Prefix(),
+                Number("EMBEDDED_ETCD_PORT", 12379, 1, 65534),
+                Seconds("ETCD_REQUEST_TIMEOUT", 5, 0.1, 20),
+                Seconds("ADDRESS_QUARANTINE", 10, 1, 3600)),
+            Flannel = new FlannelOptions(
+                FlannelBinary(),
+                Text("FLANNEL_INTERFACE", ""),
+                Text("DEFAULT_FLANNEL_OPTIONS", "").Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)),
+            StopsChildren = OneOf("CHILDREN_ON_STOP", "keep", "keep", "stop") == "stop",
+            Addresses = new AddressSpaceOptions
+            {
+                AvailableSubnets = Text("AVAILABLE_SUBNETS", "10.128.0.0/12"),
+                NetworkSubnetSize = Number("NETWORK_SUBNET_SIZE", 20, 1, 28),
+                DefaultHostSubnetSize = Number("DEFAULT_HOST_SUBNET_SIZE", 25, 3, 30),
+                ServiceSubnetSize = Text("SERVICE_SUBNET_SIZE", "").Length > 0 ? Number("SERVICE_SUBNET_SIZE", 23, 1, 30) : null,
+                VniStart = Number("VNI_START", 6514, 1, AddressSpaceOptions.VniMax),
+            },
+            Reconcile = new ReconcileOptions(
+                Seconds("SYNC_INTERVAL", 60, 1, 86_400),
+                Seconds("NETWORK_LINGER", 30, 0, 86_400)),
+        };
+        _problems.AddRange(options.Addresses.Validate());
+        return _problems.Count == 0 ? options : throw new ConfigurationException(_problems);
+    }
+
+    private string Text(string name, string fallback)
+    {
+        var given = configuration[name];
+        return string.IsNullOrWhiteSpace(given) ? fallback : given.Trim();
+    }
+
+    private string Directory(string name, string fallback)
+    {
+        var path = Text(name, fallback);
+        // systemd gives STATE_DIRECTORY as a colon-separated list.
+        path = path.Split(':')[0];
+        if (!Path.IsPathFullyQualified(path))
+            _problems.Add($"{name}: \"{path}\" is not an absolute path");
+        return path;
+    }
+
+    private string HostName()
+    {
+        var name = Text("HOST_NAME", Environment.MachineName);
+        if (name.Contains('/', StringComparison.Ordinal) || name.Length > 253)
+            _problems.Add($"HOST_NAME: \"{name}\" is not a host name");
+        return name;
+    }
+
+    private int Number(string name, int fallback, int from, int to)
+    {
+        var text = Text(name, fallback.ToString(CultureInfo.InvariantCulture));
+        if (int.TryParse(text, NumberStyles.Integer, CultureInfo.InvariantCulture, out var value) && value >= from && value <= to)
+            return value;
+        _problems.Add($"{name}: \"{text}\" is not a whole number from {from} to {to}");
+        return fallback;
+    }
+
+    private TimeSpan Seconds(string name, double fallback, double from, double to)
+    {
+        var text = Text(name, fallback.ToString(CultureInfo.InvariantCulture));
+        if (double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var value) && value >= from && value <= to)
+            return TimeSpan.FromSeconds(value);
+        _problems.Add(string.Create(CultureInfo.InvariantCulture, $"{name}: \"{text}\" is not a number of seconds from {from} to {to}"));
+        return TimeSpan.FromSeconds(fallback);
+    }
+
+    private string Uri(string name, string fallback, params string[] schemes)
+    {
+        var text = Text(name, fallback);
+        if (!System.Uri.TryCreate(text, UriKind.Absolute, out var uri) || !schemes.Contains(uri.Scheme))
+            _problems.Add($"{name}: \"{text}\" is not an address of the form {string.Join(", ", schemes.Select(s => s + "://"))}");
+        return text;
+    }
+
+    private string OneOf(string name, string fallback, params string[] values)
+    {
+        var text = Text(name, fallback);
+        var known = values.FirstOrDefault(value => value.Equals(text, StringComparison.OrdinalIgnoreCase));
+        if (known is null)
+            _problems.Add($"{name}: \"{text}\" is none of {string.Join(", ", values)}");
+        return known ?? fallback;
+    }
+
+    private string[] Endpoints()
+    {
+        var endpoints = Text("ETCD_ENDPOINTS", "").Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+        foreach (var endpoint in endpoints)
+        {
+            if (!System.Uri.TryCreate(endpoint, UriKind.Absolute, out var uri) || uri.Scheme is not ("http" or "https"))
+                _problems.Add($"ETCD_ENDPOINTS: \"{endpoint}\" is not of the form http://HOST:PORT or https://HOST:PORT");
+        }
+
+        return endpoints;
+    }
+
+    private string Prefix()
+    {
+        var prefix = Text("ETCD_PREFIX", "/flannelflow").TrimEnd('/');
+        if (!prefix.StartsWith('/') || prefix.Length < 2 || prefix.Contains("//", StringComparison.Ordinal))
+            _problems.Add($"ETCD_PREFIX: \"{prefix}\" must begin with / and name at least one level, like /flannelflow");
+        return prefix;
+    }
+
+    private string FlannelBinary()
+    {
+        var binary = Text("Flannel:Binary", Path.Combine(AppContext.BaseDirectory, "flanneld"));
+        if (!File.Exists(binary))
+            _problems.Add($"Flannel:Binary: there is no file {binary}");
+        return binary;
+    }
+}

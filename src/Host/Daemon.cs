@@ -1,0 +1,214 @@
+using FlannelFlow.Activities;
+using FlannelFlow.Activities.Flannel;
+using FlannelFlow.Activities.Networks;
+using FlannelFlow.Cluster;
+using FlannelFlow.Cluster.Addresses;
+using FlannelFlow.Cluster.Etcd;
+using FlannelFlow.Cluster.Pools;
+using FlannelFlow.Host.Api;
+using FlannelFlow.Host.Docker;
+using FlannelFlow.Host.Plugin;
+using FlannelFlow.Host.Reconcile;
+using FlannelFlow.Linux.Firewall;
+using FlannelFlow.Linux.Netlink;
+using FlannelFlow.Linux.Processes;
+using FlannelFlow.Workflows;
+using Microsoft.AspNetCore.Connections.Features;
+using Serilog;
+using Serilog.Events;
+
+namespace FlannelFlow.Host;
+
+/// <summary>Composes and runs the daemon.</summary>
+/// <remarks>
+/// Order of start:
+/// <list type="number">
+/// <item>the whole configuration is read and checked;</item>
+/// <item>the journal is locked, opened and classified, so that a second daemon ends here;</item>
+/// <item>the embedded etcd, if there is one, is adopted or started;</item>
+/// <item>recovered workflows go on;</item>
+/// <item>the sockets open: dockerd's calls are answered even while etcd cannot be reached (with that as the reason);</item>
+/// <item>the reconciler restores the networks of this host and compares with Docker.</item>
+/// </list>
+/// </remarks>
+public static class Daemon
+{
+    /// <summary>Exit code for a configuration or a state that a restart cannot mend (sysexits.h EX_CONFIG).</summary>
+    private const int ExitConfiguration = 78;
+
+    public static async Task<int> RunAsync(CancellationToken ct)
+    {
+        var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory });
+        builder.Configuration.AddEnvironmentVariables();
+        FlannelFlowOptions options;
+        try
+        {
+            options = new ConfigurationReader(builder.Configuration).Read();
+        }
+        catch (ConfigurationException invalid)
+        {
+            await Console.Error.WriteLineAsync($"flannelflow: {invalid.Message}");
+            return ExitConfiguration;
+        }
+
+        await using var log = new LoggerConfiguration()
+            .MinimumLevel.Is(Enum.Parse<LogEventLevel>(options.LogLevel))
+            .MinimumLevel.Override("Microsoft.AspNetCore", LogEventLevel.Warning)
+            .MinimumLevel.Override("Microsoft.Hosting", LogEventLevel.Warning)
+            .Enrich.FromLogContext()
+            .WriteTo.Console(
+                outputTemplate: "{Timestamp:yyyy-MM-ddTHH:mm:ss.fffZ} {Level:u3} {SourceContext}: {Message:lj}{NewLine}{Exception}",
+                formatProvider: System.Globalization.CultureInfo.InvariantCulture)
+            .CreateLogger();
+        builder.Services.AddSerilog(log);
+
+        try
+        {
+            return await RunAsync(builder, options, ct);
+        }
+        catch (Exception failed) when (failed is JournalUnusableException or DefinitionException or InvalidDataException or IOException)
+        {
+            log.Fatal("the daemon cannot start: {Reason}", failed.Message);
+            return ExitConfiguration;
+        }
+    }
+
+    private static async Task<int> RunAsync(WebApplicationBuilder builder, FlannelFlowOptions options, CancellationToken ct)
+    {
+        Prepare(options);
+        var time = TimeProvider.System;
+        builder.Services.AddSingleton(time).AddSingleton(options).AddSingleton(options.Plugin).AddSingleton(options.Reconcile);
+        AddCluster(builder.Services, options);
+        AddHost(builder.Services, options);
+        builder.WebHost.ConfigureKestrel(kestrel =>
+        {
+            kestrel.AddServerHeader = false;
+            kestrel.ListenUnixSocket(options.Plugin.Socket);
+            kestrel.ListenUnixSocket(options.ApiSocket);
+        });
+
+        await using var app = builder.Build();
+        var logger = app.Services.GetRequiredService<ILoggerFactory>().CreateLogger("FlannelFlow.Host.Daemon");
+        var runtime = await OpenRuntimeAsync(app.Services, options, ct);
+        logger.LogInformation("journal opened: {Recovery}", runtime.Recovery);
+
+        var supervisor = app.Services.GetRequiredService<ProcessSupervisor>();
+        if (options.Etcd.Endpoints.Count == 0)
+        {
+            await EmbeddedEtcd.EnsureAsync(supervisor, options, ct);
+            logger.LogInformation("no ETCD_ENDPOINTS: running an etcd of our own on {Endpoint}", EmbeddedEtcd.EndpointsOf(options)[0]);
+        }
+
+        // The flannelds first: whatever else does not answer, a network whose flanneld died with the last boot is served again.
+        var flannel = app.Services.GetRequiredService<FlannelProcesses>();
+        foreach (var network in app.Services.GetRequiredService<HostNetworks>().All)
+            await flannel.EnsureAsync(network, ct);
+        runtime.Resume();
+
+        Map(app, options);
+        app.Lifetime.ApplicationStarted.Register(() =>
+        {
+            foreach (var socket in new[] { options.Plugin.Socket, options.ApiSocket })
+                File.SetUnixFileMode(socket, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.GroupWrite);
+            logger.LogInformation(
+                "FlannelFlow answers Docker on {PluginSocket}; host {Host}, networks {Count}",
+                options.Plugin.Socket,
+                options.HostName,
+                app.Services.GetRequiredService<HostNetworks>().All.Count);
+        });
+        // Left by a daemon that was killed; the journal's lock says that none runs.
+        File.Delete(options.Plugin.Socket);
+        File.Delete(options.ApiSocket);
+        await app.StartAsync(ct);
+        await app.WaitForShutdownAsync(ct);
+        await runtime.DisposeAsync();
+        if (options.StopsChildren)
+        {
+            foreach (var child in supervisor.Children)
+                await child.StopAsync(CancellationToken.None);
+        }
+
+        return 0;
+    }
+
+    private static void Prepare(FlannelFlowOptions options)
+    {
+        Directory.CreateDirectory(options.StateDirectory);
+        Directory.CreateDirectory(options.RuntimeDirectory);
+        Directory.CreateDirectory(Path.GetDirectoryName(options.Plugin.Socket)!);
+    }
+
+    /// <summary>Docker's calls on the plugin's socket, ours on the other; neither offers the other's.</summary>
+    private static void Map(WebApplication app, FlannelFlowOptions options)
+    {
+        app.Use((http, next) =>
+        {
+            var socket = http.Features.Get<IConnectionSocketFeature>()?.Socket.LocalEndPoint?.ToString();
+            if (socket == options.Plugin.Socket != http.Request.Path.StartsWithSegments("/api", StringComparison.Ordinal))
+                return next(http);
+            http.Response.StatusCode = StatusCodes.Status404NotFound;
+            return Task.CompletedTask;
+        });
+        app.MapPlugin();
+        app.MapJournal();
+    }
+
+    private static void AddCluster(IServiceCollection services, FlannelFlowOptions options)
+    {
+        services.AddSingleton(new EtcdOptions { Endpoints = EmbeddedEtcd.EndpointsOf(options), CallTimeout = options.Etcd.RequestTimeout });
+        services.AddSingleton<IEtcd, EtcdStore>();
+        services.AddSingleton(new ClusterKeys(options.Etcd.Prefix));
+        services.AddSingleton(options.Addresses.ToAddressSpace());
+        services.AddSingleton(new AddressAllocatorOptions { Quarantine = options.Etcd.Quarantine });
+        services.AddSingleton<PoolAllocator>().AddSingleton<VniAllocator>().AddSingleton<AddressAllocator>().AddSingleton<FlannelNetworkConfigs>();
+    }
+
+    private static void AddHost(IServiceCollection services, FlannelFlowOptions options)
+    {
+        services.AddSingleton(new HostNetworks(options.StateDirectory));
+        services.AddSingleton(new FlannelSettings(
+            options.Flannel.Binary,
+            EmbeddedEtcd.EndpointsOf(options),
+            options.Etcd.Prefix,
+            options.Flannel.Interface,
+            options.Flannel.ExtraArguments,
+            options.RuntimeDirectory));
+        services.AddSingleton<ProcessSupervisor>().AddSingleton<FlannelProcesses>().AddSingleton<HostLeases>();
+        services.AddSingleton(_ => RouteNetlink.Open());
+        services.AddSingleton<CommandRunner>().AddSingleton<Iptables>().AddSingleton<ForwardingRules>();
+        services.AddSingleton(provider =>
+            new NftTable(provider.GetRequiredService<CommandRunner>(), ForwardingRules.Family, ForwardingRules.Table));
+        services.AddSingleton<ActivitySet>();
+        services.AddSingleton<OpenedRuntime>();
+        services.AddSingleton(provider => provider.GetRequiredService<OpenedRuntime>().Runtime
+            ?? throw new InvalidOperationException("the journal is not open yet"));
+        services.AddSingleton<PluginWorkflows>().AddSingleton<PluginCallEdge>().AddSingleton<NetworkDriver>().AddSingleton<IpamDriver>();
+        services.AddSingleton<DockerTruth>();
+        services.AddHostedService<HostReconciler>();
+    }
+
+    private static async Task<WorkflowRuntime> OpenRuntimeAsync(IServiceProvider services, FlannelFlowOptions options, CancellationToken ct)
+    {
+        var catalog = services.GetRequiredService<ActivitySet>().Catalog();
+        var runtime = await WorkflowRuntime.OpenAsync(
+            new WorkflowRuntimeOptions
+            {
+                JournalPath = Path.Combine(options.StateDirectory, "journal.db"),
+                Classify = ActivitySet.Classify,
+                CrashPoint = options.CrashAt,
+            },
+            catalog,
+            DefinitionLoader.LoadFolder(options.WorkflowsDirectory, catalog),
+            services.GetRequiredService<TimeProvider>(),
+            services.GetRequiredService<ILoggerFactory>(),
+            ct);
+        services.GetRequiredService<OpenedRuntime>().Runtime = runtime;
+        return runtime;
+    }
+
+    /// <summary>The runtime is opened asynchronously, after the container of services is built; this is where they find it.</summary>
+    private sealed class OpenedRuntime
+    {
+        public WorkflowRuntime? Runtime { get; set; }
+    }
+}

@@ -1,0 +1,179 @@
+using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using FlannelFlow.Activities.Networks;
+using FlannelFlow.Cluster.Addressing;
+using FlannelFlow.Workflows;
+
+namespace FlannelFlow.Host.Plugin;
+
+/// <summary>Docker's NetworkDriver calls: each is checked, begins a workflow and answers what the workflow answered.</summary>
+/// <remarks>No handler asks Docker anything: dockerd holds locks, or does not serve its API yet, while it waits for the answer.</remarks>
+public sealed class NetworkDriver(PluginWorkflows workflows, HostNetworks networks, ReconcileOptions reconcile)
+{
+    /// <summary>Driver options that AllocateNetwork adds; Swarm keeps them with the network, so they outlive etcd.</summary>
+    private const string VniOption = "flannelflow.vni";
+    private const string PoolOption = "flannelflow.pool";
+
+    private const string GenericOptions = "com.docker.network.generic";
+    private const string MtuOption = "com.docker.network.driver.mtu";
+
+    public async Task<AllocateNetworkAnswer> AllocateNetworkAsync(AllocateNetworkRequest request, PluginCall call, CancellationToken ct)
+    {
+        var networkId = Required(request.NetworkID, nameof(request.NetworkID));
+        var pool = SinglePool(networkId, request.IPv4Data, request.IPv6Data);
+        var options = request.Options ?? new Dictionary<string, string>();
+        var output = await workflows.RunAsync(
+            new StartWorkflow("network-allocate", $"network-allocate/{networkId}/{call.RequestId}", new JsonObject
+            {
+                ["NetworkId"] = networkId,
+                ["Pool"] = pool.ToString(),
+                ["RequestedVni"] = Number(options, VniOption, 1, 16_777_215),
+            }),
+            ct);
+        return new AllocateNetworkAnswer(new Dictionary<string, string>(options)
+        {
+            [PoolOption] = pool.ToString(),
+            [VniOption] = output.Number("vni").ToString(CultureInfo.InvariantCulture),
+        });
+    }
+
+    public async Task<EmptyAnswer> FreeNetworkAsync(NetworkRequest request, PluginCall call, CancellationToken ct)
+    {
+        var networkId = Required(request.NetworkID, nameof(request.NetworkID));
+        await workflows.RunAsync(
+            new StartWorkflow("network-free", $"network-free/{networkId}", new JsonObject { ["NetworkId"] = networkId }, JoinPolicy.WhileOpen),
+            ct);
+        return new EmptyAnswer();
+    }
+
+    public async Task<EmptyAnswer> CreateNetworkAsync(CreateNetworkRequest request, PluginCall call, CancellationToken ct)
+    {
+        var networkId = Required(request.NetworkID, nameof(request.NetworkID));
+        var pool = SinglePool(networkId, request.IPv4Data, request.IPv6Data);
+        var options = Generic(request.Options);
+        // What this host already carries (it lingers, or dockerd died without deleting it) is never undone by a failing step.
+        var definition = networks.Find(networkId) is null ? "network-create" : "network-restore";
+        await workflows.RunAsync(FabricStart.Of(
+            definition,
+            networkId,
+            pool,
+            Number(options, VniOption, 1, 16_777_215),
+            Number(options, MtuOption, 68, 65_535)), ct);
+        return new EmptyAnswer();
+    }
+
+    public async Task<EmptyAnswer> DeleteNetworkAsync(NetworkRequest request, PluginCall call, CancellationToken ct)
+    {
+        var networkId = Required(request.NetworkID, nameof(request.NetworkID));
+        var input = new JsonObject { ["NetworkId"] = networkId };
+        var lingers = reconcile.Linger > TimeSpan.Zero;
+        if (!lingers)
+            input["Forced"] = true;
+        var definition = lingers ? "network-idle" : "network-remove";
+        await workflows.RunAsync(new StartWorkflow(definition, $"{definition}/{networkId}", input, JoinPolicy.WhileOpen), ct);
+        return new EmptyAnswer();
+    }
+
+    public async Task<CreateEndpointAnswer> CreateEndpointAsync(CreateEndpointRequest request, PluginCall call, CancellationToken ct)
+    {
+        var networkId = Required(request.NetworkID, nameof(request.NetworkID));
+        var endpointId = EndpointId(request.EndpointID);
+        var asked = request.Interface;
+        if (!string.IsNullOrEmpty(asked?.AddressIPv6))
+            throw new PluginRefusalException($"endpoint {endpointId}: IPv6 addresses ({asked.AddressIPv6}) are not supported by FlannelFlow yet");
+        var address = Required(asked?.Address, "Interface.Address");
+        var output = await workflows.RunAsync(
+            new StartWorkflow("endpoint-join", JoinKey(endpointId), new JsonObject
+            {
+                ["NetworkId"] = networkId,
+                ["EndpointId"] = endpointId,
+                ["Address"] = address,
+                ["MacAddress"] = asked?.MacAddress ?? "",
+            }),
+            ct);
+        // Only what the request left open may be answered, even the same value again is an error to libnetwork.
+        var mac = string.IsNullOrEmpty(asked?.MacAddress) ? output.Text("mac") : null;
+        return new CreateEndpointAnswer(new EndpointInterface(Address: null, AddressIPv6: null, mac));
+    }
+
+    public async Task<JoinAnswer> JoinAsync(JoinRequest request, PluginCall call, CancellationToken ct)
+    {
+        var networkId = Required(request.NetworkID, nameof(request.NetworkID));
+        var endpointId = EndpointId(request.EndpointID);
+        Required(request.SandboxKey, nameof(request.SandboxKey));
+        var output = await workflows.FindAsync("endpoint-join", JoinKey(endpointId), ct)
+            ?? throw new PluginRefusalException($"endpoint {endpointId} of network {networkId} is not known: CreateEndpoint comes first");
+        return new JoinAnswer(
+            new InterfaceName(output.Text("containerInterface"), "eth"),
+            Gateway: "",
+            [new StaticRoute(output.Text("poolRoute"), RouteType: 0, output.Text("nextHop"))],
+            DisableGatewayService: false);
+    }
+
+    /// <summary>Docker has taken the interface out of the sandbox; what is ours goes with DeleteEndpoint.</summary>
+    public Task<EmptyAnswer> LeaveAsync(EndpointRequest request, PluginCall call, CancellationToken ct)
+    {
+        EndpointId(request.EndpointID);
+        return Task.FromResult(new EmptyAnswer());
+    }
+
+    public async Task<EmptyAnswer> DeleteEndpointAsync(EndpointRequest request, PluginCall call, CancellationToken ct)
+    {
+        var networkId = Required(request.NetworkID, nameof(request.NetworkID));
+        await workflows.RunAsync(EndpointLeave.Start(networkId, EndpointId(request.EndpointID), forced: false), ct);
+        return new EmptyAnswer();
+    }
+
+    public Task<EndpointInfoAnswer> EndpointOperInfoAsync(EndpointRequest request, PluginCall call, CancellationToken ct)
+    {
+        EndpointId(request.EndpointID);
+        return Task.FromResult(new EndpointInfoAnswer(new Dictionary<string, string>()));
+    }
+
+    private static string JoinKey(string endpointId) => $"endpoint-join/{endpointId}";
+
+    private static string Required(string? value, string name) =>
+        string.IsNullOrEmpty(value) ? throw new BadCallException($"{name} is missing or empty") : value;
+
+    /// <summary>Endpoint ids become interface names and keys: libnetwork makes them of 64 hexadecimal digits.</summary>
+    private static string EndpointId(string? value)
+    {
+        var id = Required(value, "EndpointID");
+        return id.Length is >= 11 and <= 128 && id.All(char.IsAsciiLetterOrDigit)
+            ? id
+            : throw new BadCallException($"EndpointID \"{id}\" is not an id of Docker's");
+    }
+
+    private static IPv4Network SinglePool(string networkId, IReadOnlyList<IPData>? ipv4, IReadOnlyList<IPData>? ipv6)
+    {
+        if (ipv6 is { Count: > 0 })
+            throw new PluginRefusalException(
+                $"network {networkId}: IPv6 ({ipv6[0].Pool}) is not supported by FlannelFlow yet; create the network without --ipv6");
+        if (ipv4 is not { Count: 1 })
+            throw new PluginRefusalException($"network {networkId}: one IPv4 subnet is expected, Docker named {ipv4?.Count ?? 0}");
+        var text = Required(ipv4[0].Pool, "IPv4Data[0].Pool");
+        return IPv4Network.TryParse(text, out var pool, out var problem)
+            ? pool
+            : throw new BadCallException($"IPv4Data[0].Pool: {problem}");
+    }
+
+    private static Dictionary<string, string> Generic(IReadOnlyDictionary<string, JsonElement>? options)
+    {
+        if (options?.TryGetValue(GenericOptions, out var generic) != true || generic.ValueKind != JsonValueKind.Object)
+            return [];
+        return generic.EnumerateObject()
+            .Where(property => property.Value.ValueKind == JsonValueKind.String)
+            .ToDictionary(property => property.Name, property => property.Value.GetString()!, StringComparer.Ordinal);
+    }
+
+    /// <summary>The value of a driver option; 0 where it is not given.</summary>
+    private static int Number(IReadOnlyDictionary<string, string> options, string name, int from, int to)
+    {
+        if (!options.TryGetValue(name, out var text) || text.Length == 0)
+            return 0;
+        return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var value) && value >= from && value <= to
+            ? value
+            : throw new PluginRefusalException($"option {name}: \"{text}\" is not a whole number from {from} to {to}");
+    }
+}

@@ -1,0 +1,44 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using FlannelFlow.Workflows;
+
+namespace FlannelFlow.Host.Plugin;
+
+/// <summary>Runs the workflow behind a plugin call and turns its end into what Docker is told.</summary>
+public sealed class PluginWorkflows(WorkflowRuntime runtime)
+{
+    /// <summary>
+    /// Starts a workflow, or joins the one that the same key began, and waits for what it answers.
+    /// </summary>
+    /// <exception cref="PluginRefusalException">The workflow failed; the message is that of its fault.</exception>
+    public async Task<JsonObject> RunAsync(StartWorkflow start, CancellationToken ct)
+    {
+        var answer = await runtime.RunAsync(start, ct);
+        return OutputOf(answer, start.DefinitionId);
+    }
+
+    /// <summary>The answer of the workflow that a key began; null if none did.</summary>
+    /// <exception cref="PluginRefusalException">The workflow failed.</exception>
+    public async Task<JsonObject?> FindAsync(string definitionId, string key, CancellationToken ct)
+    {
+        return runtime.InstanceByKey(definitionId, key) is { } row ? OutputOf(await runtime.AnswerAsync(row.Id, ct), definitionId) : null;
+    }
+
+    private static JsonObject OutputOf(WorkflowAnswer answer, string definitionId) => answer.Outcome switch
+    {
+        WorkflowOutcome.Answered or WorkflowOutcome.Finished => answer.Output ?? [],
+        WorkflowOutcome.Compensated => throw new PluginRefusalException(answer.Error ?? $"{definitionId} failed and was undone"),
+        WorkflowOutcome.Faulted => throw new PluginRefusalException(
+            $"{answer.Error ?? definitionId + " failed"} (workflow {answer.Instance.Value} waits for an operator)"),
+        WorkflowOutcome.Cancelled => throw new PluginRefusalException($"{definitionId} {answer.Instance.Value} was cancelled"),
+    };
+}
+
+internal static class AnswerReading
+{
+    public static string Text(this JsonObject output, string name) =>
+        output[name]?.GetValue<string>() ?? throw new JsonException($"the workflow answered without {name}: {output.ToJsonString()}");
+
+    public static int Number(this JsonObject output, string name) =>
+        output[name]?.GetValue<int>() ?? throw new JsonException($"the workflow answered without {name}: {output.ToJsonString()}");
+}

@@ -1,0 +1,39 @@
+using System.Text.Json.Nodes;
+using FlannelFlow.Cluster.Addressing;
+using FlannelFlow.Workflows;
+
+namespace FlannelFlow.Host.Plugin;
+
+/// <summary>The fabric workflows of one network, which plugin calls and the reconciler begin alike.</summary>
+public static class FabricStart
+{
+    /// <param name="definition">network-create or network-restore.</param>
+    /// <param name="vni">0: the cluster's choice.</param>
+    /// <param name="mtu">0: the fabric's.</param>
+    public static StartWorkflow Of(string definition, string networkId, IPv4Network pool, int vni, int mtu) => new(
+        definition,
+        $"{definition}/{networkId}",
+        new JsonObject
+        {
+            ["NetworkId"] = networkId,
+            ["Pool"] = pool.ToString(),
+            ["RequestedVni"] = vni,
+            ["Mtu"] = mtu,
+        },
+        JoinPolicy.WhileOpen);
+}
+
+public static class EndpointLeave
+{
+    /// <param name="forced">Docker will not release the address any more: it goes with the endpoint.</param>
+    public static StartWorkflow Start(string networkId, string endpointId, bool forced) => new(
+        "endpoint-leave",
+        $"endpoint-leave/{endpointId}/{(forced ? "forced" : "asked")}",
+        new JsonObject
+        {
+            ["NetworkId"] = networkId,
+            ["EndpointId"] = endpointId,
+            ["Forced"] = forced,
+        },
+        JoinPolicy.WhileOpen);
+}

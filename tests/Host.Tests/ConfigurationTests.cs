@@ -1,0 +1,83 @@
+using Microsoft.Extensions.Configuration;
+
+namespace FlannelFlow.Host.Tests;
+
+public sealed class ConfigurationTests
+{
+    private static readonly string ExistingFile = Environment.ProcessPath!;
+
+    [Fact]
+    public void Read_NothingSet_GivesTheDefaultsOfTheReference()
+    {
+        var options = Read([]);
+
+        Assert.Equal("/var/lib/flannelflow", options.StateDirectory);
+        Assert.Equal("/var/lib/flannelflow/plugin/daemon.sock", options.Plugin.Socket);
+        Assert.Equal(TimeSpan.FromSeconds(25), options.Plugin.CallTimeout);
+        Assert.Equal("10.128.0.0/12", options.Addresses.AvailableSubnets);
+        Assert.Equal((20, 25, 6514), (options.Addresses.NetworkSubnetSize, options.Addresses.DefaultHostSubnetSize, options.Addresses.VniStart));
+        Assert.Empty(options.Etcd.Endpoints);
+        Assert.Equal(["http://127.0.0.1:12379"], EmbeddedEtcd.EndpointsOf(options));
+        Assert.False(options.StopsChildren);
+    }
+
+    [Fact]
+    public void Read_ManyMistakes_NamesThemAllAtOnce()
+    {
+        var refused = Assert.Throws<ConfigurationException>(() => Read(new()
+        {
+            ["STATE_DIRECTORY"] = "var/lib",
+            ["AVAILABLE_SUBNETS"] = "10.1.2.3/16",
+            ["VNI_START"] = "lots",
+            ["ETCD_ENDPOINTS"] = "10.0.0.1:2379",
+            ["ETCD_PREFIX"] = "flannelflow",
+            ["PLUGIN_CALL_TIMEOUT"] = "90",
+            ["LOG_LEVEL"] = "loud",
+            ["CHILDREN_ON_STOP"] = "maybe",
+            ["DOCKER_HOST"] = "docker",
+            ["Flannel:Binary"] = "/nowhere/flanneld",
+        }));
+
+        Assert.Equal(
+            [
+                "STATE_DIRECTORY: \"var/lib\" is not an absolute path",
+                "DOCKER_HOST: \"docker\" is not an address of the form unix://, tcp://, http://, https://",
+                "LOG_LEVEL: \"loud\" is none of Verbose, Debug, Information, Warning, Error",
+                "PLUGIN_CALL_TIMEOUT: \"90\" is not a number of seconds from 1 to 29",
+                "ETCD_ENDPOINTS: \"10.0.0.1:2379\" is not of the form http://HOST:PORT or https://HOST:PORT",
+                "ETCD_PREFIX: \"flannelflow\" must begin with / and name at least one level, like /flannelflow",
+                "Flannel:Binary: there is no file /nowhere/flanneld",
+                "CHILDREN_ON_STOP: \"maybe\" is none of keep, stop",
+                "VNI_START: \"lots\" is not a whole number from 1 to 16777215",
+            ],
+            refused.Problems.Take(9));
+        Assert.Contains(refused.Problems, problem => problem.StartsWith("AVAILABLE_SUBNETS: ", StringComparison.Ordinal));
+        Assert.All(refused.Problems, problem => Assert.Contains(problem, refused.Message, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Reference_DocsConfiguration_NamesEveryOption()
+    {
+        var documented = File.ReadAllText(Path.Combine(RepositoryFolder(), "docs", "configuration.md"));
+        var source = File.ReadAllText(Path.Combine(RepositoryFolder(), "src", "Host", "Configuration", "ConfigurationReader.cs"));
+        var names = System.Text.RegularExpressions.Regex.Matches(source, "(?:Text|Number|Seconds|Directory|Uri|OneOf)\\(\"([A-Za-z_:]+)\"")
+            .Select(match => match.Groups[1].Value).Distinct().ToList();
+
+        Assert.True(names.Count > 15);
+        Assert.All(names, name => Assert.Contains($"`{name}`", documented, StringComparison.Ordinal));
+    }
+
+    private static FlannelFlowOptions Read(Dictionary<string, string?> values)
+    {
+        values.TryAdd("Flannel:Binary", ExistingFile);
+        return new ConfigurationReader(new ConfigurationBuilder().AddInMemoryCollection(values).Build()).Read();
+    }
+
+    private static string RepositoryFolder()
+    {
+        var directory = new DirectoryInfo(AppContext.BaseDirectory);
+        while (!File.Exists(Path.Combine(directory.FullName, "FlannelFlow.sln")))
+            directory = directory.Parent ?? throw new DirectoryNotFoundException("no FlannelFlow.sln above the tests");
+        return directory.FullName;
+    }
+}
