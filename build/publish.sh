@@ -1,0 +1,17 @@
+#!/bin/bash
+# publish.sh [OUT] - builds what a host needs into OUT (default artifacts/flannelflow): the daemon with its workflows, flanneld and
+# the bridge (both NativeAOT), and the managed plugin's folder. Only what changed is built again.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+out=${1:-artifacts/flannelflow}
+publish() { # PROJECT EXTRA...
+  local log; log=$(mktemp)
+  if ! dotnet publish "$@" -c Release -r linux-x64 --nologo -v quiet -o "$out" >"$log" 2>&1; then cat "$log" >&2; rm -f "$log"; return 1; fi
+  rm -f "$log"
+}
+publish src/Host --no-self-contained
+publish src/Flanneld
+publish src/Bridge
+rm -f "$out"/*.dbg "$out"/flanneld.pdb "$out"/flannelflow-bridge.pdb
+rm -rf "$out/workflows"; cp -r workflows "$out/workflows"
+src/Bridge/plugin/build.sh "$out/flannelflow-bridge" "$out/plugin"
