@@ -44,6 +44,7 @@ public sealed class ActivitySet(
         .Add(new RemoveNetworkDevices(netlink))
         .Add(new FindIdleNetwork(networks))
         .Add(new MarkNetworkIdle(networks, time))
+        .Add(new ResumeNetwork(networks, flannel, netlink))
         .Add(new ClaimAddress(networks, addresses))
         .Add(new CreateVeth(networks, netlink))
         .Add(new AttachToBridge(networks, netlink))

@@ -13,7 +13,7 @@ public sealed class DefinitionsTests
         Assert.Equal(
             [
                 "endpoint-join", "endpoint-leave", "network-allocate", "network-create", "network-free", "network-idle", "network-remove",
-                "network-restore", "pool-allocate", "pool-release",
+                "network-restore", "network-resume", "pool-allocate", "pool-release",
             ],
             definitions.Select(definition => definition.Id).Order(StringComparer.Ordinal));
     }

@@ -48,7 +48,7 @@ public sealed class ConfigurationTests
                 "ETCD_PREFIX: \"flannelflow\" must begin with / and name at least one level, like /flannelflow",
                 "Flannel:Binary: there is no file /nowhere/flanneld",
                 "CHILDREN_ON_STOP: \"maybe\" is none of keep, stop",
-                "VNI_START: \"lots\" is not a whole number from 1 to 16777215",
+                "VNI_START: \"lots\" is not a whole number from 1 to 9999999",
             ],
             refused.Problems.Take(9));
         Assert.Contains(refused.Problems, problem => problem.StartsWith("AVAILABLE_SUBNETS: ", StringComparison.Ordinal));

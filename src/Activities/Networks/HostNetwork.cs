@@ -20,7 +20,7 @@ public sealed record HostNetwork(string NetworkId, IPv4Network Pool, int Vni, in
 /// <param name="Mtu">Bytes, already less the VXLAN overhead.</param>
 public sealed record Fabric(IPv4Network HostSubnet, IPv4Address BridgeAddress, int Mtu);
 
-/// <summary>Names of devices, by which ours are known. All fit IFNAMSIZ (15 characters) up to the highest VNI, 16777215.</summary>
+/// <summary>Names of devices, by which ours are known. All fit IFNAMSIZ (15 characters) up to the highest VNI that is handed out (AddressSpaceOptions.VniMax).</summary>
 public static class NetworkDevices
 {
     public const string BridgePrefix = "ffbr.";

@@ -18,8 +18,11 @@ public sealed record AddressSpaceOptions
     /// <summary>VNI_START: the lowest VXLAN network identifier to hand out.</summary>
     public int VniStart { get; init; } = 6514;
 
-    /// <summary>Highest VNI: 24 bits (RFC 7348 §5).</summary>
-    public const int VniMax = 0xFFFFFF;
+    /// <summary>
+    /// Highest VNI that is handed out. VXLAN has 24 bits (RFC 7348 §5), but flannel names its device <c>flannel.VNI</c>, and a name has at
+    /// most 15 characters (linux/if.h IFNAMSIZ): seven digits.
+    /// </summary>
+    public const int VniMax = 9_999_999;
 
     /// <summary>All that is wrong, in words with option names; empty when nothing is.</summary>
     public IReadOnlyList<string> Validate()

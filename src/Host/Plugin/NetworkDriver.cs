@@ -28,7 +28,7 @@ public sealed class NetworkDriver(PluginWorkflows workflows, HostNetworks networ
             {
                 ["NetworkId"] = networkId,
                 ["Pool"] = pool.ToString(),
-                ["RequestedVni"] = Number(options, VniOption, 1, 16_777_215),
+                ["RequestedVni"] = Number(options, VniOption, 1, AddressSpaceOptions.VniMax),
             }),
             ct);
         return new AllocateNetworkAnswer(new Dictionary<string, string>(options)
@@ -52,15 +52,27 @@ public sealed class NetworkDriver(PluginWorkflows workflows, HostNetworks networ
         var networkId = Required(request.NetworkID, nameof(request.NetworkID));
         var pool = SinglePool(networkId, request.IPv4Data, request.IPv6Data);
         var options = Generic(request.Options);
+        var mtu = Number(options, MtuOption, 68, 65_535);
+        var carried = networks.Find(networkId) is not null;
+        if (carried && await ResumesAsync(networkId, mtu, ct))
+            return new EmptyAnswer();
         // What this host already carries (it lingers, or dockerd died without deleting it) is never undone by a failing step.
-        var definition = networks.Find(networkId) is null ? "network-create" : "network-restore";
-        await workflows.RunAsync(FabricStart.Of(
-            definition,
-            networkId,
-            pool,
-            Number(options, VniOption, 1, 16_777_215),
-            Number(options, MtuOption, 68, 65_535)), ct);
+        await workflows.RunAsync(
+            FabricStart.Of(carried ? "network-restore" : "network-create", networkId, pool, Number(options, VniOption, 1, AddressSpaceOptions.VniMax), mtu),
+            ct);
         return new EmptyAnswer();
+    }
+
+    private async Task<bool> ResumesAsync(string networkId, int mtu, CancellationToken ct)
+    {
+        var output = await workflows.RunAsync(
+            new StartWorkflow(
+                "network-resume",
+                $"network-resume/{networkId}",
+                new JsonObject { ["NetworkId"] = networkId, ["Mtu"] = mtu },
+                JoinPolicy.WhileOpen),
+            ct);
+        return output["resumed"]!.GetValue<bool>();
     }
 
     public async Task<EmptyAnswer> DeleteNetworkAsync(NetworkRequest request, PluginCall call, CancellationToken ct)

@@ -55,7 +55,7 @@ public sealed class AddressSpaceTests
                 "AVAILABLE_SUBNETS: 172.16.0.0/24 is smaller than one network of NETWORK_SUBNET_SIZE=20",
                 "DEFAULT_HOST_SUBNET_SIZE=21: flannel wants at least NETWORK_SUBNET_SIZE + 2 = 22",
                 "SERVICE_SUBNET_SIZE=20: must be greater than NETWORK_SUBNET_SIZE=20, or nothing is left for hosts",
-                "VNI_START=0: must be from 1 to 16777215",
+                "VNI_START=0: must be from 1 to 9999999",
             ],
             options.Validate());
         Assert.Throws<ArgumentException>(options.ToAddressSpace);

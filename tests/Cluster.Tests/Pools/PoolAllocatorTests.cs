@@ -280,7 +280,7 @@ public sealed class PoolAllocatorTests : IClassFixture<EtcdProcess>
         Assert.Equal(6514, await vnis.AllocateAsync(second.Cidr, null, Ct));
 
         await RefusesAsync($"VNI 77 for pool {second.Cidr} is in use by pool {first.Cidr}", second.Cidr, 77);
-        await RefusesAsync($"VNI 16777216 for pool {first.Cidr}: a VNI is from 1 to 16777215", first.Cidr, 16777216);
+        await RefusesAsync($"VNI 10000000 for pool {first.Cidr}: a VNI is from 1 to 9999999", first.Cidr, 10000000);
         await RefusesAsync("pool 10.0.0.0/20 is not allocated, so it gets no VNI", IPv4Network.Parse("10.0.0.0/20"), null);
 
         await vnis.ReleaseAsync(first.Cidr, Ct);
@@ -295,12 +295,12 @@ public sealed class PoolAllocatorTests : IClassFixture<EtcdProcess>
     [Fact]
     public async Task Vni_LastOneTaken_IsRefusedWithTheNumbers()
     {
-        var space = new AddressSpaceOptions { AvailableSubnets = "192.168.0.0/16", VniStart = 16777215 }.ToAddressSpace();
+        var space = new AddressSpaceOptions { AvailableSubnets = "192.168.0.0/16", VniStart = 9999999 }.ToAddressSpace();
         var vnis = new VniAllocator(_etcd.Store, _keys, space);
-        Assert.Equal(16777215, await vnis.AllocateAsync((await AllocateAsync()).Cidr, null, Ct));
+        Assert.Equal(9999999, await vnis.AllocateAsync((await AllocateAsync()).Cidr, null, Ct));
         var pool = await AllocateAsync();
         var full = await Assert.ThrowsAsync<AddressRefusedException>(() => vnis.AllocateAsync(pool.Cidr, null, Ct));
-        Assert.Equal("all 1 VNIs from VNI_START=16777215 to 16777215 are in use", full.Message);
+        Assert.Equal("all 1 VNIs from VNI_START=9999999 to 9999999 are in use", full.Message);
     }
 
     [Fact]
