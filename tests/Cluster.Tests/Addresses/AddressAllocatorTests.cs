@@ -309,6 +309,53 @@ public sealed class AddressAllocatorTests(EtcdProcess etcd) : IClassFixture<Etcd
         Assert.Equal(Enumerable.Range(34, 13).Select(i => $"10.1.0.{i}"), got.Where(address => address is not null).Order());
     }
 
+    [Fact]
+    public async Task ClaimAndRelease_AtOnce_AgreeOnOneOutcome()
+    {
+        var (keys, addresses) = await NewClusterAsync(quarantine: TimeSpan.Zero);
+        var other = NewProcess(keys, quarantine: false);
+        var (lived, went) = (0, 0);
+        for (var i = 0; i < 60; i++)
+        {
+            var given = await addresses.RequestAsync(Any(Node1), Ct);
+            var claim = ClaimedAsync(addresses, given.Address, "ep1");
+            var rival = i % 2 == 0 ? ClaimedAsync(other, given.Address, "ep2") : Task.FromResult(false);
+            var release = other.ReleaseAsync(Node1, given.Address, Ct);
+            await Task.WhenAll(claim, rival, release);
+            Assert.False(await claim && await rival, "two endpoints claimed one address");
+            var record = await addresses.FindAsync(Node1, given.Address, Ct);
+            if (await claim || await rival)
+            {
+                lived++;
+                Assert.Equal(new AddressReleaseResult(AddressRelease.OwnerLives, await claim ? "ep1" : "ep2"), await release);
+                Assert.True(record!.Value.IsReleaseRequested);
+                Assert.Empty(await addresses.MarkLeavingAsync(Node1, record.Value.Owner, Ct));
+            }
+            else
+            {
+                went++;
+                Assert.Equal(AddressRelease.Released, (await release).Outcome);
+            }
+
+            Assert.Null(await addresses.FindAsync(Node1, given.Address, Ct));
+        }
+
+        Assert.True(lived > 0 && went > 0, $"both outcomes are needed to prove anything: {lived} lived, {went} went");
+
+        static async Task<bool> ClaimedAsync(AddressAllocator addresses, IPv4Address address, string endpoint)
+        {
+            try
+            {
+                await addresses.ClaimAsync(Node1, address, endpoint, Ct);
+                return true;
+            }
+            catch (AddressRefusedException)
+            {
+                return false;
+            }
+        }
+    }
+
     /// <summary>
     /// Endpoints come and go on one host subnet through several processes, with re-sent requests, early releases and refused claims: at
     /// no time do two living endpoints have one address, and in the end nothing is left.

@@ -142,6 +142,26 @@ public sealed class PoolAllocatorTests : IClassFixture<EtcdProcess>
     }
 
     [Fact]
+    public async Task Link_ManyNetworksAtOnce_FirstWins()
+    {
+        var pool = await AllocateAsync();
+        var outcomes = await Task.WhenAll(Enumerable.Range(0, 10).Select(async i =>
+        {
+            using var process = NewAllocator();
+            try
+            {
+                return (await process.LinkAsync(pool.Cidr, $"n{i}", Ct)).NetworkId;
+            }
+            catch (AddressRefusedException)
+            {
+                return null;
+            }
+        }));
+        var winner = Assert.Single(outcomes, network => network is not null);
+        Assert.Equal(winner, (await _pools.FindByNetworkAsync(winner!, Ct))!.NetworkId);
+    }
+
+    [Fact]
     public async Task Release_FreedWithHosts_WaitsForTheLastAndLeavesNothing()
     {
         var pool = await AllocateAsync();
