@@ -58,19 +58,31 @@ internal static class EtcdWire
     {
         EtcdCompare.CreateRevision c => new Compare
         {
-            Key = Bytes(c.Key), Target = Compare.Types.CompareTarget.Create, Result = Compare.Types.CompareResult.Equal, CreateRevision = c.Revision,
+            Key = Bytes(c.Key),
+            Target = Compare.Types.CompareTarget.Create,
+            Result = Compare.Types.CompareResult.Equal,
+            CreateRevision = c.Revision,
         },
         EtcdCompare.ModRevision c => new Compare
         {
-            Key = Bytes(c.Key), Target = Compare.Types.CompareTarget.Mod, Result = Compare.Types.CompareResult.Equal, ModRevision = c.Revision,
+            Key = Bytes(c.Key),
+            Target = Compare.Types.CompareTarget.Mod,
+            Result = Compare.Types.CompareResult.Equal,
+            ModRevision = c.Revision,
         },
         EtcdCompare.Value c => new Compare
         {
-            Key = Bytes(c.Key), Target = Compare.Types.CompareTarget.Value, Result = Compare.Types.CompareResult.Equal, Value = Bytes(c.Text),
+            Key = Bytes(c.Key),
+            Target = Compare.Types.CompareTarget.Value,
+            Result = Compare.Types.CompareResult.Equal,
+            Value = Bytes(c.Text),
         },
         EtcdCompare.KeyExists c => new Compare
         {
-            Key = Bytes(c.Key), Target = Compare.Types.CompareTarget.Create, Result = Compare.Types.CompareResult.Greater, CreateRevision = 0,
+            Key = Bytes(c.Key),
+            Target = Compare.Types.CompareTarget.Create,
+            Result = Compare.Types.CompareResult.Greater,
+            CreateRevision = 0,
         },
         EtcdCompare.NothingUnder c => UnderPrefix(c.Prefix, Compare.Types.CompareTarget.Create, 1),
         EtcdCompare.NothingModifiedUnder c => UnderPrefix(c.Prefix, Compare.Types.CompareTarget.Mod, c.SinceRevision + 1),
@@ -83,7 +95,10 @@ internal static class EtcdWire
     {
         var compare = new Compare
         {
-            Key = Bytes(prefix), RangeEnd = RangeEnd(EtcdKeys.Under(prefix)), Target = target, Result = Compare.Types.CompareResult.Less,
+            Key = Bytes(prefix),
+            RangeEnd = RangeEnd(EtcdKeys.Under(prefix)),
+            Target = target,
+            Result = Compare.Types.CompareResult.Less,
         };
         if (target == Compare.Types.CompareTarget.Create) compare.CreateRevision = below;
         else compare.ModRevision = below;

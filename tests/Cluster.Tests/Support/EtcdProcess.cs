@@ -121,7 +121,9 @@ public sealed class EtcdProcess : IAsyncLifetime
     {
         var start = new ProcessStartInfo("etcdctl", ["--endpoints", Endpoint, .. arguments])
         {
-            RedirectStandardOutput = true, RedirectStandardError = true, Environment = { ["ETCDCTL_API"] = "3" },
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            Environment = { ["ETCDCTL_API"] = "3" },
         };
         using var process = Process.Start(start)!;
         var output = await process.StandardOutput.ReadToEndAsync();
