@@ -1,9 +1,11 @@
+using FlannelFlow.Cluster.Addressing;
 using FlannelFlow.Linux.Firewall;
 
 namespace FlannelFlow.Activities.Networks;
 
 /// <summary>
-/// What may be forwarded: between a network's bridge and its VXLAN device, and within the bridge; nothing else from or to either.
+/// What a network's packets may do on this host: pass between its bridge and its VXLAN device, and within the bridge; and only what comes in
+/// by one of these, or from the host itself, reaches the host's own addresses in the network.
 /// </summary>
 /// <remarks>
 /// The drops stand in our own table <c>inet flannelflow</c>, at a priority before the filter table of any iptables (docs/decisions/0005): a
@@ -22,11 +24,13 @@ public sealed class ForwardingRules(NftTable nft, Iptables iptables) : IDisposab
         $"add table {Own}",
         $"add set {Own} fabric_devices {{ type ifname; }}",
         $"add set {Own} fabric_paths {{ type ifname . ifname; }}",
+        $"add set {Own} fabric_pools {{ type ipv4_addr; flags interval; }}",
+        $"add set {Own} fabric_homes {{ type ipv4_addr . ifname; flags interval; }}",
     ];
 
     private readonly SemaphoreSlim _gate = new(1, 1);
 
-    public async Task EnsureAsync(int vni, CancellationToken ct)
+    public async Task EnsureAsync(int vni, IPv4Network pool, CancellationToken ct)
     {
         await _gate.WaitAsync(ct);
         try
@@ -40,8 +44,11 @@ public sealed class ForwardingRules(NftTable nft, Iptables iptables) : IDisposab
                     $"add rule {Own} isolation iifname . oifname @fabric_paths accept",
                     $"add rule {Own} isolation iifname @fabric_devices counter drop",
                     $"add rule {Own} isolation oifname @fabric_devices counter drop",
-                    $"add element {DevicesOf(vni)}",
-                    $"add element {PathsOf(vni)}",
+                    $"add chain {Own} local {{ type filter hook input priority -10; policy accept; }}",
+                    $"flush chain {Own} local",
+                    $"add rule {Own} local ip daddr . iifname @fabric_homes accept",
+                    $"add rule {Own} local ip daddr @fabric_pools counter drop",
+                    .. Elements(vni, pool).Select(elements => $"add element {elements}"),
                 ],
                 ct);
             if (await HasAcceptChainAsync(ct))
@@ -57,7 +64,7 @@ public sealed class ForwardingRules(NftTable nft, Iptables iptables) : IDisposab
     }
 
     /// <param name="isLast">Whether no other network is on this host, so that the table goes too; asked under the lock.</param>
-    public async Task RemoveAsync(int vni, Func<bool> isLast, CancellationToken ct)
+    public async Task RemoveAsync(int vni, IPv4Network pool, Func<bool> isLast, CancellationToken ct)
     {
         await _gate.WaitAsync(ct);
         try
@@ -72,10 +79,8 @@ public sealed class ForwardingRules(NftTable nft, Iptables iptables) : IDisposab
                 await nft.ApplyAsync(
                     [
                         .. EmptyTable,
-                        $"add element {DevicesOf(vni)}",
-                        $"add element {PathsOf(vni)}",
-                        $"delete element {DevicesOf(vni)}",
-                        $"delete element {PathsOf(vni)}",
+                        .. Elements(vni, pool).Select(elements => $"add element {elements}"),
+                        .. Elements(vni, pool).Select(elements => $"delete element {elements}"),
                     ],
                     ct);
             }
@@ -97,11 +102,17 @@ public sealed class ForwardingRules(NftTable nft, Iptables iptables) : IDisposab
     /// <summary>A Docker Engine with the nftables firewall backend (29) has no such chain, and no policy DROP in one that iptables owns.</summary>
     private async Task<bool> HasAcceptChainAsync(CancellationToken ct) => (await iptables.ListAsync("filter", AcceptChain, ct)).Count > 0;
 
-    private static string DevicesOf(int vni) =>
-        $$"""{{Own}} fabric_devices { "{{NetworkDevices.Bridge(vni)}}", "{{NetworkDevices.Vxlan(vni)}}" }""";
+    private static IEnumerable<string> Elements(int vni, IPv4Network pool)
+    {
+        string[] devices = [NetworkDevices.Bridge(vni), NetworkDevices.Vxlan(vni)];
+        yield return Set("fabric_devices", devices.Select(Quoted));
+        yield return Set("fabric_paths", Paths(vni).Select(path => $"{Quoted(path.In)} . {Quoted(path.Out)}"));
+        yield return Set("fabric_pools", [pool.ToString()]);
+        yield return Set("fabric_homes", devices.Append("lo").Select(device => $"{pool} . {Quoted(device)}"));
 
-    private static string PathsOf(int vni) =>
-        $"{Own} fabric_paths {{ {string.Join(", ", Paths(vni).Select(path => $"\"{path.In}\" . \"{path.Out}\""))} }}";
+        static string Set(string name, IEnumerable<string> elements) => $"{Own} {name} {{ {string.Join(", ", elements)} }}";
+        static string Quoted(string device) => $"\"{device}\"";
+    }
 
     private static IEnumerable<IptablesRule> Accepts(int vni) => Paths(vni).Select(path => new IptablesRule(
         "filter", AcceptChain, "-i", path.In, "-o", path.Out, "-m", "comment", "--comment", Table, "-j", "ACCEPT"));

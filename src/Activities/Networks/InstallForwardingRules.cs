@@ -1,3 +1,4 @@
+using FlannelFlow.Cluster.Addressing;
 using FlannelFlow.Workflows;
 
 namespace FlannelFlow.Activities.Networks;
@@ -5,7 +6,7 @@ namespace FlannelFlow.Activities.Networks;
 /// <summary>The network's packets may be forwarded on this host, and those of no other network into it.</summary>
 public sealed class InstallForwardingRules(ForwardingRules rules, HostNetworks networks) : Activity<InstallForwardingRules.In, Nothing>
 {
-    public sealed record In(string NetworkId, int Vni);
+    public sealed record In(string Pool, int Vni);
 
     public override string Type => "FlannelFlow.InstallForwardingRules";
 
@@ -13,10 +14,10 @@ public sealed class InstallForwardingRules(ForwardingRules rules, HostNetworks n
 
     public override async Task<Nothing> ExecuteAsync(In input, ActivityExecution execution, CancellationToken ct)
     {
-        await rules.EnsureAsync(input.Vni, ct);
+        await rules.EnsureAsync(input.Vni, IPv4Network.Parse(input.Pool), ct);
         return Nothing.Instance;
     }
 
     public override Task CompensateAsync(In input, Nothing? output, ActivityExecution execution, CancellationToken ct) =>
-        rules.RemoveAsync(input.Vni, () => networks.IsOnly(input.Vni), ct);
+        rules.RemoveAsync(input.Vni, IPv4Network.Parse(input.Pool), () => networks.IsOnly(input.Vni), ct);
 }

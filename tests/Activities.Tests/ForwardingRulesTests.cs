@@ -1,0 +1,88 @@
+using FlannelFlow.Activities.Networks;
+using FlannelFlow.Cluster.Addressing;
+using FlannelFlow.Linux.Firewall;
+using FlannelFlow.Linux.Namespaces;
+
+namespace FlannelFlow.Activities.Tests;
+
+/// <summary>The rules on the real kernel, in a namespace of the test's own.</summary>
+[Trait("Needs", "kernel")]
+public sealed class ForwardingRulesTests : IAsyncLifetime
+{
+    private static readonly IPv4Network Red = IPv4Network.Parse("10.128.0.0/20");
+    private static readonly IPv4Network Blue = IPv4Network.Parse("10.128.16.0/20");
+    private readonly string _namespace = $"fft-rules-{Environment.ProcessId}";
+    private readonly CommandRunner _host = new(TimeProvider.System);
+    private NetworkNamespace? _opened;
+    private ForwardingRules? _rules;
+    private NftTable? _table;
+    private Iptables? _iptables;
+
+    private static CancellationToken Ct => TestContext.Current.CancellationToken;
+
+    public async ValueTask InitializeAsync()
+    {
+        await _host.RunCheckedAsync("ip", ["netns", "add", _namespace], null, Ct);
+        _opened = NetworkNamespace.Open($"/run/netns/{_namespace}");
+        var runner = new CommandRunner(TimeProvider.System) { NetworkNamespace = _opened };
+        _table = new NftTable(runner, ForwardingRules.Family, ForwardingRules.Table);
+        _iptables = new Iptables(runner);
+        _rules = new ForwardingRules(_table, _iptables);
+        await runner.RunCheckedAsync("iptables", ["-w", "-N", "DOCKER-USER"], null, Ct);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        _rules?.Dispose();
+        _opened?.Dispose();
+        await _host.RunAsync("ip", ["netns", "del", _namespace], null, CancellationToken.None);
+    }
+
+    [Fact]
+    public async Task Ensure_Twice_IsTheSameAsOnce()
+    {
+        await _rules!.EnsureAsync(6514, Red, Ct);
+        await _rules.EnsureAsync(6515, Blue, Ct);
+        var once = await StateAsync();
+        await _rules.EnsureAsync(6514, Red, Ct);
+
+        Assert.Equal(once, await StateAsync());
+        Assert.Contains("\"ffbr.6515\" . \"flannel.6515\"", once, StringComparison.Ordinal);
+        Assert.Contains("10.128.16.0/20 . \"lo\"", once, StringComparison.Ordinal);
+        Assert.Contains("-A DOCKER-USER -i ffbr.6514 -o flannel.6514", once, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Remove_OneOfTwo_LeavesTheOther()
+    {
+        await _rules!.EnsureAsync(6515, Blue, Ct);
+        var blueOnly = await StateAsync();
+        await _rules.EnsureAsync(6514, Red, Ct);
+
+        await _rules.RemoveAsync(6514, Red, () => false, Ct);
+        await _rules.RemoveAsync(6514, Red, () => false, Ct);
+
+        Assert.Equal(blueOnly, await StateAsync());
+    }
+
+    [Fact]
+    public async Task Remove_TheLast_LeavesNothing()
+    {
+        var before = await StateAsync();
+        await _rules!.EnsureAsync(6514, Red, Ct);
+        await _rules.RemoveAsync(6514, Red, () => true, Ct);
+        await _rules.RemoveAsync(6514, Red, () => true, Ct);
+
+        Assert.Equal(before, await StateAsync());
+        Assert.Null(await _table!.ListAsync(Ct));
+    }
+
+    /// <summary>Sets come back in the kernel's order, which differs by history: lines are compared as sets of words.</summary>
+    private async Task<string> StateAsync()
+    {
+        var nft = await _table!.ListAsync(Ct) ?? "";
+        var words = nft.Split([',', '\n', '{', '}'], StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).Order(StringComparer.Ordinal);
+        var accepts = (await _iptables!.ListAsync("filter", "DOCKER-USER", Ct)).Order(StringComparer.Ordinal);
+        return string.Join('\n', words.Concat(accepts));
+    }
+}
