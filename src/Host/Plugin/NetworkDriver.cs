@@ -95,6 +95,7 @@ public sealed class NetworkDriver(PluginWorkflows workflows, HostNetworks networ
         if (!string.IsNullOrEmpty(asked?.AddressIPv6))
             throw new PluginRefusalException($"endpoint {endpointId}: IPv6 addresses ({asked.AddressIPv6}) are not supported by FlannelFlow yet");
         var address = Required(asked?.Address, "Interface.Address");
+        RefuseDeleted(endpointId);
         var output = await workflows.RunAsync(
             new StartWorkflow("endpoint-join", JoinKey(endpointId), new JsonObject
             {
@@ -114,6 +115,7 @@ public sealed class NetworkDriver(PluginWorkflows workflows, HostNetworks networ
         var networkId = Required(request.NetworkID, nameof(request.NetworkID));
         var endpointId = EndpointId(request.EndpointID);
         Required(request.SandboxKey, nameof(request.SandboxKey));
+        RefuseDeleted(endpointId);
         var output = await workflows.FindAsync("endpoint-join", JoinKey(endpointId), ct)
             ?? throw new PluginRefusalException($"endpoint {endpointId} of network {networkId} is not known: CreateEndpoint comes first");
         return new JoinAnswer(
@@ -141,6 +143,15 @@ public sealed class NetworkDriver(PluginWorkflows workflows, HostNetworks networ
     {
         EndpointId(request.EndpointID);
         return Task.FromResult(new EndpointInfoAnswer(new Dictionary<string, string>()));
+    }
+
+    /// <summary>
+    /// A call that dockerd gave up after its 30 s, and that reaches us after the DeleteEndpoint which followed, must not bring the endpoint back.
+    /// </summary>
+    private void RefuseDeleted(string endpointId)
+    {
+        if (workflows.HasBegun(EndpointLeave.Definition, EndpointLeave.KeyOf(endpointId)))
+            throw new PluginRefusalException($"endpoint {endpointId} was deleted");
     }
 
     private static string JoinKey(string endpointId) => $"endpoint-join/{endpointId}";

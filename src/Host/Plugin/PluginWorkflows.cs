@@ -24,6 +24,8 @@ public sealed class PluginWorkflows(WorkflowRuntime runtime)
         return runtime.InstanceByKey(definitionId, key) is { } row ? OutputOf(await runtime.AnswerAsync(row.Id, ct), definitionId) : null;
     }
 
+    public bool HasBegun(string definitionId, string key) => runtime.InstanceByKey(definitionId, key) is not null;
+
     private static JsonObject OutputOf(WorkflowAnswer answer, string definitionId) => answer.Outcome switch
     {
         WorkflowOutcome.Answered or WorkflowOutcome.Finished => answer.Output ?? [],

@@ -25,10 +25,14 @@ public static class FabricStart
 
 public static class EndpointLeave
 {
+    public const string Definition = "endpoint-leave";
+
+    public static string KeyOf(string endpointId) => $"endpoint-leave/{endpointId}";
+
     /// <param name="forced">Docker will not release the address any more: it goes with the endpoint.</param>
     public static StartWorkflow Start(string networkId, string endpointId, bool forced) => new(
-        "endpoint-leave",
-        $"endpoint-leave/{endpointId}/{(forced ? "forced" : "asked")}",
+        Definition,
+        KeyOf(endpointId),
         new JsonObject
         {
             ["NetworkId"] = networkId,
