@@ -1,7 +1,0 @@
-namespace FlannelFlow.Flanneld.Tests;
-
-public sealed class SmokeTests
-{
-    [Fact]
-    public void Placeholder() => Assert.True(true);
-}

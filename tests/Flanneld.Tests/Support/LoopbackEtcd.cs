@@ -1,0 +1,59 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using FlannelFlow.Cluster.Etcd;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace FlannelFlow.Flanneld.Tests.Support;
+
+/// <summary>An etcd on a free port of loopback, for what runs inside the test process.</summary>
+internal sealed class LoopbackEtcd : IAsyncDisposable
+{
+    private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("fft-flanneld-");
+    private Process? _process;
+
+    public string Endpoint { get; } = string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{FreePort()}");
+
+    public async Task StartAsync()
+    {
+        var peer = string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{FreePort()}");
+        _process = Process.Start(new ProcessStartInfo("etcd",
+        [
+            "--name", "t", "--data-dir", _directory.FullName, "--listen-client-urls", Endpoint, "--advertise-client-urls", Endpoint,
+            "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", "t=" + peer, "--log-level", "error",
+        ]) { RedirectStandardError = true, RedirectStandardOutput = true })!;
+        await using var probe = new EtcdStore(
+            new EtcdOptions { Endpoints = [Endpoint], CallTimeout = TimeSpan.FromSeconds(1) }, TimeProvider.System, NullLogger<EtcdStore>.Instance);
+        await Wait.UntilAsync("etcd answers", async () =>
+        {
+            try
+            {
+                await probe.RangeAsync(EtcdKeys.One("/probe"), CancellationToken.None);
+                return true;
+            }
+            catch (EtcdException)
+            {
+                return false;
+            }
+        });
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_process is { } process)
+        {
+            if (!process.HasExited) process.Kill();
+            await process.WaitForExitAsync();
+            process.Dispose();
+        }
+        _directory.Delete(recursive: true);
+    }
+
+    private static int FreePort()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
+    }
+}
