@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using FlannelFlow.Activities;
 using FlannelFlow.Activities.Flannel;
 using FlannelFlow.Activities.Networks;
@@ -99,10 +100,7 @@ public static class Daemon
             logger.LogInformation("no ETCD_ENDPOINTS: running an etcd of our own on {Endpoint}", EmbeddedEtcd.EndpointsOf(options)[0]);
         }
 
-        // The flannelds first: whatever else does not answer, a network whose flanneld died with the last boot is served again.
-        var flannel = app.Services.GetRequiredService<FlannelProcesses>();
-        foreach (var network in app.Services.GetRequiredService<HostNetworks>().All)
-            await flannel.EnsureAsync(network, ct);
+        await EnsureFlanneldsAsync(app.Services, runtime, ct);
         runtime.Resume();
 
         Map(app, options);
@@ -129,6 +127,26 @@ public static class Daemon
         }
 
         return 0;
+    }
+
+    /// <summary>
+    /// Whatever else does not answer yet, a network whose flanneld died with the last boot or the last daemon is served again. A network
+    /// that a recovered workflow is making or removing is that workflow's: a flanneld that it has stopped stays stopped.
+    /// </summary>
+    private static async Task EnsureFlanneldsAsync(IServiceProvider services, WorkflowRuntime runtime, CancellationToken ct)
+    {
+        InstanceStatus[] open = [InstanceStatus.Waiting, InstanceStatus.Running, InstanceStatus.Compensating, InstanceStatus.Suspended];
+        var changing = open
+            .SelectMany(status => runtime.Instances(new InstanceFilter(DefinitionId: null, status, Limit: int.MaxValue)))
+            .Where(instance => instance.DefinitionId is "network-create" or "network-remove")
+            .Select(instance => JsonNode.Parse(instance.Input)!["NetworkId"]!.GetValue<string>())
+            .ToHashSet();
+        var flannel = services.GetRequiredService<FlannelProcesses>();
+        foreach (var network in services.GetRequiredService<HostNetworks>().All)
+        {
+            if (network.IdleSince is null && !changing.Contains(network.NetworkId))
+                await flannel.EnsureAsync(network, ct);
+        }
     }
 
     private static void Prepare(FlannelFlowOptions options)

@@ -53,12 +53,13 @@ public sealed class NetworkDriver(PluginWorkflows workflows, HostNetworks networ
         var pool = SinglePool(networkId, request.IPv4Data, request.IPv6Data);
         var options = Generic(request.Options);
         var mtu = Number(options, MtuOption, 68, 65_535);
-        var carried = networks.Find(networkId) is not null;
-        if (carried && await ResumesAsync(networkId, mtu, ct))
+        if (networks.Find(networkId) is not null && await ResumesAsync(networkId, mtu, ct))
             return new EmptyAnswer();
-        // What this host already carries (it lingers, or dockerd died without deleting it) is never undone by a failing step.
+        // Asked again, since an earlier attempt may have been undone while network-resume waited for its lane. What this host carries (it
+        // lingers, or dockerd died without deleting it) is never undone by a failing step.
+        var definition = networks.Find(networkId) is null ? "network-create" : "network-restore";
         await workflows.RunAsync(
-            FabricStart.Of(carried ? "network-restore" : "network-create", networkId, pool, Number(options, VniOption, 1, AddressSpaceOptions.VniMax), mtu),
+            FabricStart.Of(definition, networkId, pool, Number(options, VniOption, 1, AddressSpaceOptions.VniMax), mtu),
             ct);
         return new EmptyAnswer();
     }
