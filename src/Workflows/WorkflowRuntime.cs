@@ -175,6 +175,28 @@ public sealed class WorkflowRuntime : IAsyncDisposable
     public async Task<WorkflowAnswer> RunAsync(StartWorkflow start, CancellationToken ct) => await AnswerAsync(await StartAsync(start, ct), ct);
 
     /// <summary>
+    /// Changes the course of an open instance, in turn with its own steps; completes when that is durable, with its audit row.
+    /// </summary>
+    /// <param name="who">Who does it, for the audit.</param>
+    /// <param name="why">The reason, for the audit.</param>
+    /// <remarks>Throws <see cref="AlterationRefusedException"/> where it makes no sense in the state the instance is in,
+    /// <see cref="InvalidAlterationException"/> for what never does, KeyNotFoundException for an unknown instance.</remarks>
+    public async Task AlterAsync(InstanceId id, Alteration alteration, string who, string why, CancellationToken ct)
+    {
+        ArgumentNullException.ThrowIfNull(alteration);
+        if (string.IsNullOrWhiteSpace(who)) throw new InvalidAlterationException($"{alteration.Name} of {id}: it is not said who does it");
+        if (string.IsNullOrWhiteSpace(why)) throw new InvalidAlterationException($"{alteration.Name} of {id}: no reason is given");
+        await _resumed.Task.WaitAsync(ct);
+        if (_executor.Find(id) is { } runner)
+        {
+            await runner.AlterAsync(new InstanceEvent.Altered(alteration, who, why)).WaitAsync(ct);
+            return;
+        }
+        InstanceRow row = Instance(id) ?? throw new KeyNotFoundException($"no workflow instance {id}");
+        throw new AlterationRefusedException($"{alteration.Name} of {row.DefinitionId} {id}: it is {row.Status}");
+    }
+
+    /// <summary>
     /// Committed events after a sequence number, in order, until the runtime stops. Begins at the oldest kept if that is later.
     /// </summary>
     public IAsyncEnumerable<JournalEvent> FollowAsync(long afterSeq, CancellationToken ct) => _reader.FollowAsync(afterSeq, ct);
@@ -190,6 +212,12 @@ public sealed class WorkflowRuntime : IAsyncDisposable
     public IReadOnlyList<InstanceRow> Instances(InstanceFilter filter) => _reader.Instances(filter);
 
     public IReadOnlyList<ExecutionRow> Executions(InstanceId id) => _reader.Executions(id);
+
+    /// <summary>The alterations of an instance, the oldest first.</summary>
+    public IReadOnlyList<AuditRow> Audit(InstanceId id) => _reader.Audit(id);
+
+    /// <summary>The lanes that an open instance claims: who holds them now, and who waits.</summary>
+    public IReadOnlyList<LaneView> Lanes(InstanceId id) => _executor.Lanes.Of(id);
 
     public IReadOnlyList<IncidentRow> Incidents(IncidentFilter filter) => _reader.Incidents(filter);
 

@@ -26,13 +26,13 @@ public sealed class JournalTests
         await using var engine = new Engine();
         await engine.RunAsync();
         await engine.Runtime.DisposeAsync();
-        Execute(engine, "PRAGMA user_version=2");
+        Execute(engine, "PRAGMA user_version=99");
         byte[] before = await File.ReadAllBytesAsync(engine.Options.JournalPath, Engine.Token);
 
         var e = await Assert.ThrowsAsync<JournalUnusableException>(engine.OpenAsync);
 
         Assert.Equal(
-            $"journal {engine.Options.JournalPath} has version 2, this program knows up to 1: it was written by a newer FlannelFlow", e.Message);
+            $"journal {engine.Options.JournalPath} has version 99, this program knows up to 2: it was written by a newer FlannelFlow", e.Message);
         Assert.Equal(before, await File.ReadAllBytesAsync(engine.Options.JournalPath, Engine.Token));
     }
 

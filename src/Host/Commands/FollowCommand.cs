@@ -90,6 +90,9 @@ public static class FollowCommand
             JournalEventKind.Finished => ("finished", "green"),
             JournalEventKind.Compensated => ("failed, undone", "red"),
             JournalEventKind.Cancelled => ("cancelled", "yellow"),
+            JournalEventKind.Altered => ("altered", "magenta"),
+            JournalEventKind.StepSkipped => ("  skipped", "yellow"),
+            JournalEventKind.CompensationSkipped => ("  taken as undone", "yellow"),
         };
         var instance = journalEvent.Instance.Value;
         var shortId = instance.Length > 6 ? instance[^6..] : instance;

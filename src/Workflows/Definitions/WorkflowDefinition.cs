@@ -32,6 +32,9 @@ public sealed class WorkflowDefinition
     /// <summary>The steps in the order in which they run.</summary>
     public required IReadOnlyList<StepDefinition> Steps { get; init; }
 
+    /// <summary>False for one of the past that does not load any more.</summary>
+    internal bool IsReadable => Json.Length > 0;
+
     public StepDefinition? Step(string activityId) => Steps.FirstOrDefault(s => s.Id == activityId);
 
     /// <summary>Stands for a definition of the past that does not load any more: it has no steps, so nothing runs.</summary>

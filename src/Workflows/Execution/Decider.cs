@@ -23,16 +23,17 @@ internal static class Decider
         switch (happened)
         {
             case InstanceEvent.Granted:
-                Begin(turn);
+                // One that broke while it waited stays with its incident.
+                if (state.Status == InstanceStatus.Waiting) Begin(turn);
                 break;
             case InstanceEvent.Recovered:
                 Recover(turn);
                 break;
             case InstanceEvent.Succeeded done:
-                Succeed(turn, state.Execution(done.Seq), done.Output);
+                if (IsPresent(state, done.Of)) Succeed(turn, state.Execution(done.Of.Seq), done.Output);
                 break;
             case InstanceEvent.Failed failed:
-                Faults.Fail(turn, state.Execution(failed.Seq), failed);
+                if (IsPresent(state, failed.Of)) Faults.Fail(turn, state.Execution(failed.Of.Seq), failed);
                 break;
             case InstanceEvent.Due due:
                 Retry(turn, state.Execution(due.Seq));
@@ -40,11 +41,19 @@ internal static class Decider
             case InstanceEvent.Broken broken:
                 Faults.Suspend(turn, null, broken.Message);
                 break;
+            case InstanceEvent.Altered altered:
+                Alter.Apply(turn, altered);
+                break;
             default:
                 throw new InvalidOperationException($"instance {state.Id}: no decision for {happened}");
         }
         return turn.End();
     }
+
+    /// <summary>Whether this attempt is the one the instance waits for: an operator may have given it up.</summary>
+    private static bool IsPresent(InstanceState state, AttemptId attempt) =>
+        state.Status is InstanceStatus.Running or InstanceStatus.Compensating && state.Execution(attempt.Seq) is { IsUnderWay: true } execution
+        && AttemptId.Of(execution) == attempt;
 
     private static void Begin(Turn turn)
     {
@@ -65,15 +74,19 @@ internal static class Decider
         turn.Set(execution);
         turn.Announce(JournalEventKind.StepCompleted, execution);
         StepDefinition step = Faults.Step(turn, execution);
-        if (step.Outputs.Count > 0)
-        {
-            using JsonDocument values = JsonDocument.Parse(output!);
-            var variables = turn.State.Variables;
-            foreach (OutputBinding binding in step.Outputs)
-                variables = variables.SetItem(binding.Variable, values.RootElement.GetProperty(binding.Property).Clone());
-            turn.Set(turn.State with { Variables = variables });
-        }
+        Bind(turn, step, output!);
         Advance(turn, step.Id);
+    }
+
+    /// <summary>The step's outputs into the variables they are bound to.</summary>
+    public static void Bind(Turn turn, StepDefinition step, string output)
+    {
+        if (step.Outputs.Count == 0) return;
+        using JsonDocument values = JsonDocument.Parse(output);
+        var variables = turn.State.Variables;
+        foreach (OutputBinding binding in step.Outputs)
+            variables = variables.SetItem(binding.Variable, values.RootElement.GetProperty(binding.Property).Clone());
+        turn.Set(turn.State with { Variables = variables });
     }
 
     /// <summary>Begins the step after one that is over, or ends the instance.</summary>
@@ -82,27 +95,14 @@ internal static class Decider
         while (turn.Definition.StepAfter(after) is { } step)
         {
             var resolved = Values.Resolve(step, turn.State);
-            var execution = new ExecutionState
+            if (!step.IsRespond || resolved.Problem is not null)
             {
-                Seq = turn.State.Executions.Count + 1,
-                ActivityId = step.Id,
-                ActivityType = step.Type,
-                Input = resolved.Json,
-                StartedAt = turn.Context.Now,
-                BootId = turn.Context.BootId,
-            };
-            if (resolved.Problem is { } problem)
-            {
-                Faults.FaultStep(turn, execution, FaultKind.BrokenInvariant, problem);
-                return;
-            }
-            if (!step.IsRespond)
-            {
-                Start(turn, execution);
+                Begin(turn, step, resolved);
                 return;
             }
 
-            execution = execution with { Status = ExecutionStatus.Completed, Output = "{}", EndedAt = turn.Context.Now };
+            ExecutionState execution =
+                NewExecution(turn, step, resolved.Json) with { Status = ExecutionStatus.Completed, Output = "{}", EndedAt = turn.Context.Now };
             turn.Set(execution);
             turn.Set(turn.State with { AnswerJson = turn.State.AnswerJson ?? resolved.Json });
             turn.Announce(JournalEventKind.Responded, execution);
@@ -113,6 +113,24 @@ internal static class Decider
         turn.Announce(JournalEventKind.Finished);
         turn.Then(new Effect.Leave());
     }
+
+    /// <summary>A new execution of a step that has an effect; faulted at once if its input does not resolve.</summary>
+    public static void Begin(Turn turn, StepDefinition step, (string Json, string? Problem) resolved)
+    {
+        ExecutionState execution = NewExecution(turn, step, resolved.Json);
+        if (resolved.Problem is { } problem) Faults.FaultStep(turn, execution, FaultKind.BrokenInvariant, problem);
+        else Start(turn, execution);
+    }
+
+    private static ExecutionState NewExecution(Turn turn, StepDefinition step, string input) => new()
+    {
+        Seq = turn.State.Executions.Count + 1,
+        ActivityId = step.Id,
+        ActivityType = step.Type,
+        Input = input,
+        StartedAt = turn.Context.Now,
+        BootId = turn.Context.BootId,
+    };
 
     /// <summary>An attempt whose end the journal does not know runs again; one that is scheduled still is.</summary>
     private static void Recover(Turn turn)

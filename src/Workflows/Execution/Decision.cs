@@ -8,22 +8,31 @@ internal sealed record Decision(InstanceState State, InstanceCommit? Commit, IRe
 /// <param name="State">After it. Its Rev is one above the revision that must be in the journal.</param>
 /// <param name="Executions">Those that are new or changed.</param>
 internal sealed record InstanceCommit(
-    InstanceState State, IReadOnlyList<ExecutionState> Executions, IReadOnlyList<EventDraft> Events, IncidentDraft? Incident, DateTimeOffset At);
+    InstanceState State, IReadOnlyList<ExecutionState> Executions, IReadOnlyList<EventDraft> Events, IncidentDraft? Incident, DateTimeOffset At)
+{
+    /// <summary>Those open before this commit; not its own.</summary>
+    public bool ClosesIncidents { get; init; }
+
+    public AuditDraft? Audit { get; init; }
+}
 
 /// <summary>A journal event before the writer numbers it.</summary>
 internal sealed record EventDraft(JournalEventKind Kind, string? ActivityId, string? ActivityType, int Attempt, string? Detail);
 
 internal sealed record IncidentDraft(int? ExecutionSeq, string? ActivityId, string Message);
 
+/// <param name="Detail">JSON object.</param>
+internal sealed record AuditDraft(string Alteration, string? ActivityId, string Detail, string Who, string Why);
+
 /// <summary>What to do after the commit.</summary>
 internal abstract record Effect
 {
-    /// <summary>Run the execution's attempt, or its undoing.</summary>
+    /// <summary>Run the execution's attempt, or its undoing; an attempt still under way is cancelled and awaited first.</summary>
     public sealed record Attempt(ExecutionState Execution) : Effect;
 
     /// <summary>Post <see cref="InstanceEvent.Due"/> at that time.</summary>
     public sealed record Wake(int Seq, DateTimeOffset At) : Effect;
 
-    /// <summary>The instance is terminal: give back its lanes and close its mailbox.</summary>
+    /// <summary>The instance is terminal: end what runs, give back its lanes and close its mailbox.</summary>
     public sealed record Leave : Effect;
 }

@@ -85,7 +85,8 @@ internal sealed class Executor(WorkflowRuntimeOptions options, JournalWriter wri
                 JournalEventKind.StepFaulted or JournalEventKind.RetryScheduled => LogLevel.Warning,
                 JournalEventKind.CompensationFaulted or JournalEventKind.Suspended => LogLevel.Error,
                 JournalEventKind.Accepted or JournalEventKind.Responded or JournalEventKind.Finished or JournalEventKind.Compensated
-                    or JournalEventKind.Cancelled => LogLevel.Information,
+                    or JournalEventKind.Cancelled or JournalEventKind.Altered or JournalEventKind.StepSkipped
+                    or JournalEventKind.CompensationSkipped => LogLevel.Information,
                 JournalEventKind.StepStarted or JournalEventKind.StepCompleted or JournalEventKind.CompensationStarted
                     or JournalEventKind.StepCompensated => LogLevel.Debug,
             };

@@ -87,10 +87,10 @@ internal static class Faults
     }
 
     /// <summary>In reverse over what completed or is in doubt; each once.</summary>
-    private static void CompensateNext(Turn turn)
+    public static void CompensateNext(Turn turn)
     {
         ExecutionState? next = turn.State.Executions.FindLast(
-            e => e.Status is ExecutionStatus.Completed or ExecutionStatus.Faulted && Step(turn, e).Compensate);
+            e => e.Status is ExecutionStatus.Completed or ExecutionStatus.Faulted or ExecutionStatus.Skipped && Step(turn, e).Compensate);
         if (next is not null)
         {
             Decider.Start(
@@ -100,13 +100,21 @@ internal static class Faults
                     Status = ExecutionStatus.Compensating,
                     Attempt = 1,
                     Failures = 0,
+                    // What an operator gave in place of an output is not the activity's: in doubt.
+                    Output = next.Status == ExecutionStatus.Skipped ? null : next.Output,
                     BootId = turn.Context.BootId,
                     EndedAt = null,
                 });
             return;
         }
-        turn.Set(turn.State with { Status = InstanceStatus.Compensated });
-        turn.Announce(JournalEventKind.Compensated, turn.State.Error);
+        EndUndone(turn, turn.State.IsCancelled ? InstanceStatus.Cancelled : InstanceStatus.Compensated);
+    }
+
+    /// <summary>Ends an instance that does not finish, as Compensated or Cancelled.</summary>
+    public static void EndUndone(Turn turn, InstanceStatus status)
+    {
+        turn.Set(turn.State with { Status = status });
+        turn.Announce(status == InstanceStatus.Cancelled ? JournalEventKind.Cancelled : JournalEventKind.Compensated, turn.State.Error);
         turn.Then(new Effect.Leave());
     }
 }

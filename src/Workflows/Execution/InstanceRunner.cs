@@ -1,3 +1,5 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Text.Json;
 using System.Threading.Channels;
 using Microsoft.Extensions.Logging;
 
@@ -8,23 +10,35 @@ namespace FlannelFlow.Workflows;
 /// Only its loop reads or replaces the state. An attempt runs beside the loop and posts its end, so that the mailbox can take other
 /// events meanwhile; there is never more than one attempt.
 /// </remarks>
+[SuppressMessage("Reliability", "CA1001", Justification = "The token sources have no timer: nothing to dispose.")]
 internal sealed class InstanceRunner(Executor executor, WorkflowDefinition definition, InstanceState state)
 {
     private readonly Channel<InstanceEvent> _mailbox = Channel.CreateUnbounded<InstanceEvent>(new UnboundedChannelOptions { SingleReader = true });
-    private readonly TaskCompletionSource<WorkflowAnswer> _answer = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private TaskCompletionSource<WorkflowAnswer> _answer = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private InstanceState _state = state;
     private Task _attempt = Task.CompletedTask;
+    private CancellationTokenSource _giveUp = new();
     private ITimer? _timer;
 
     public InstanceId Id { get; } = state.Id;
 
-    /// <summary>Set by the first durable answer; RuntimeStoppedException if the runtime stops before.</summary>
-    public Task<WorkflowAnswer> Answer => _answer.Task;
+    /// <summary>
+    /// Set by the durable answer; RuntimeStoppedException if the runtime stops before. That it is suspended is an answer only until an
+    /// operator sets it going again.
+    /// </summary>
+    public Task<WorkflowAnswer> Answer => Volatile.Read(ref _answer).Task;
 
     /// <summary>Ends when the instance is terminal or the runtime stops.</summary>
     public Task Loop { get; private set; } = Task.CompletedTask;
 
     public void Post(InstanceEvent happened) => _mailbox.Writer.TryWrite(happened);
+
+    /// <summary>Completes after the commit.</summary>
+    public Task AlterAsync(InstanceEvent.Altered altered)
+    {
+        if (!_mailbox.Writer.TryWrite(altered)) altered.Done.TrySetException(TooLate(altered));
+        return altered.Done.Task;
+    }
 
     /// <summary>Begins the loop, after a decision whose commit is durable already (accept) or with none (recovery).</summary>
     public void Begin(Decision? accepted, long row) => Loop = RunAsync(accepted, row);
@@ -43,8 +57,15 @@ internal sealed class InstanceRunner(Executor executor, WorkflowDefinition defin
         try
         {
             _state = _state with { Row = row };
-            if (accepted is not null) CarryOut(accepted with { State = accepted.State with { Row = row } });
-            else Tell();
+            if (accepted is not null)
+            {
+                Adopt(accepted with { State = accepted.State with { Row = row } });
+                await CarryOutAsync(accepted.Effects);
+            }
+            else
+            {
+                Tell();
+            }
             while (!_state.IsTerminal) await HandleAsync(await _mailbox.Reader.ReadAsync(executor.Stopping));
         }
         catch (OperationCanceledException) when (executor.Stopping.IsCancellationRequested)
@@ -65,19 +86,57 @@ internal sealed class InstanceRunner(Executor executor, WorkflowDefinition defin
             if (_timer is not null) await _timer.DisposeAsync();
             await _attempt;
             Abandon();
+            _mailbox.Writer.TryComplete();
+            while (_mailbox.Reader.TryRead(out InstanceEvent? left))
+            {
+                if (left is InstanceEvent.Altered altered) altered.Done.TrySetException(TooLate(altered));
+            }
         }
     }
 
+    private Exception TooLate(InstanceEvent.Altered altered) => _state.IsTerminal
+        ? new AlterationRefusedException($"{altered.Alteration.Name} of {definition.Id} {Id}: it is {_state.Status}")
+        : new RuntimeStoppedException($"the workflow runtime stopped before {altered.Alteration.Name} of {definition.Id} {Id}");
+
     private async Task HandleAsync(InstanceEvent happened)
     {
-        Decision decision = Decide(happened);
-        if (decision.Commit is { } commit)
+        if (happened is InstanceEvent.Altered altered)
         {
-            CrashPoint point = PointOf(happened);
-            executor.Pass(point with { Moment = point.Moment + "before-enqueue" });
-            await executor.Writer.ApplyAsync(commit, point, CancellationToken.None);
+            await AlterInTurnAsync(altered with { HoldsLanes = executor.Lanes.Holds(Id) });
+            return;
         }
-        CarryOut(decision);
+        Decision decision = Decide(happened);
+        if (decision.Commit is { } commit) await CommitAsync(commit, PointOf(happened));
+        Adopt(decision);
+        await CarryOutAsync(decision.Effects);
+    }
+
+    private async Task AlterInTurnAsync(InstanceEvent.Altered altered)
+    {
+        try
+        {
+            Decision decision = Decider.Decide(definition, _state, altered, executor.Context());
+            await CommitAsync(decision.Commit!, PointOf(altered));
+            Adopt(decision);
+            altered.Done.TrySetResult();
+            await CarryOutAsync(decision.Effects);
+        }
+        catch (Exception e) when (e is AlterationRefusedException or InvalidAlterationException)
+        {
+            altered.Done.TrySetException(e);
+        }
+        catch (Exception)
+        {
+            // To the runner's edge, which stops the engine. Whether it was committed the next start will tell.
+            altered.Done.TrySetException(TooLate(altered));
+            throw;
+        }
+    }
+
+    private async Task CommitAsync(InstanceCommit commit, CrashPoint point)
+    {
+        executor.Pass(point with { Moment = point.Moment + "before-enqueue" });
+        await executor.Writer.ApplyAsync(commit, point, CancellationToken.None);
     }
 
     private Decision Decide(InstanceEvent happened)
@@ -94,31 +153,49 @@ internal sealed class InstanceRunner(Executor executor, WorkflowDefinition defin
         }
     }
 
-    private void CarryOut(Decision decision)
+    /// <summary>What is durable now is the state, and can be told.</summary>
+    private void Adopt(Decision decision)
     {
         _state = decision.State;
         if (decision.Commit is { } commit) executor.LogCommit(commit);
         Tell();
-        foreach (Effect effect in decision.Effects)
+    }
+
+    private async Task CarryOutAsync(IReadOnlyList<Effect> effects)
+    {
+        foreach (Effect effect in effects)
         {
             switch (effect)
             {
                 case Effect.Attempt attempt:
-                    _attempt = AttemptAsync(attempt.Execution);
+                    await GiveUpAttemptAsync();
+                    _attempt = AttemptAsync(attempt.Execution, _giveUp.Token);
                     break;
                 case Effect.Wake wake:
                     WakeAt(wake.At, new InstanceEvent.Due(wake.Seq));
                     break;
                 case Effect.Leave:
+                    await GiveUpAttemptAsync();
                     executor.Leave(this);
                     break;
             }
         }
     }
 
+    /// <summary>What follows an attempt must not overlap with it, nor must another instance in its lanes.</summary>
+    private async Task GiveUpAttemptAsync()
+    {
+        if (_attempt.IsCompleted) return;
+        await _giveUp.CancelAsync();
+        await _attempt;
+        _giveUp = new CancellationTokenSource();
+    }
+
     private void Tell()
     {
         if (_state.Answer() is { } answer) _answer.TrySetResult(answer);
+        // It was suspended, and goes on: who asks from now on waits for what comes of that.
+        else if (_answer.Task.IsCompleted) Volatile.Write(ref _answer, new(TaskCreationOptions.RunContinuationsAsynchronously));
     }
 
     private void WakeAt(DateTimeOffset at, InstanceEvent happened)
@@ -130,12 +207,13 @@ internal sealed class InstanceRunner(Executor executor, WorkflowDefinition defin
     }
 
     /// <summary>Runs the activity, or its undoing, and posts how it ended. Never throws.</summary>
-    private async Task AttemptAsync(ExecutionState execution)
+    private async Task AttemptAsync(ExecutionState execution, CancellationToken givenUp)
     {
         StepDefinition step = definition.Step(execution.ActivityId)!;
         bool undoing = execution.Status == ExecutionStatus.Compensating;
         using CancellationTokenSource? deadline = step.Timeout is { } limit ? new CancellationTokenSource(limit, executor.Time) : null;
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(executor.Stopping, deadline?.Token ?? CancellationToken.None);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(executor.Stopping, givenUp, deadline?.Token ?? CancellationToken.None);
+        AttemptId of = AttemptId.Of(execution);
         try
         {
             executor.Pass(PointOf(execution, "before-effect"));
@@ -144,23 +222,24 @@ internal sealed class InstanceRunner(Executor executor, WorkflowDefinition defin
             if (undoing) await step.Activity!.CompensateAsync(execution.Input, execution.Output, facts, either.Token);
             else output = await step.Activity!.ExecuteAsync(execution.Input, facts, either.Token);
             executor.Pass(PointOf(execution, "after-effect"));
-            Post(new InstanceEvent.Succeeded(execution.Seq, output));
+            Post(new InstanceEvent.Succeeded(of, output));
         }
         catch (SimulatedCrashException e)
         {
             executor.Fail("crash point", e);
         }
         // Whatever an activity throws while the runtime stops: the execution is in doubt, and runs again at the next start.
-        catch (Exception) when (executor.Stopping.IsCancellationRequested)
+        // Or an operator gave it up: in doubt too, and compensated or left.
+        catch (Exception) when (executor.Stopping.IsCancellationRequested || givenUp.IsCancellationRequested)
         {
         }
         catch (OperationCanceledException) when (deadline?.IsCancellationRequested == true)
         {
-            Post(new InstanceEvent.Failed(execution.Seq, FaultKind.Retryable, $"no result within {step.Timeout}", executor.Chance()));
+            Post(new InstanceEvent.Failed(of, FaultKind.Retryable, $"no result within {step.Timeout}", executor.Chance()));
         }
         catch (Exception e)
         {
-            Post(new InstanceEvent.Failed(execution.Seq, executor.Classify(e), e.Message, executor.Chance()));
+            Post(new InstanceEvent.Failed(of, executor.Classify(e), e.Message, executor.Chance()));
         }
     }
 
@@ -168,13 +247,16 @@ internal sealed class InstanceRunner(Executor executor, WorkflowDefinition defin
     {
         return happened switch
         {
-            InstanceEvent.Succeeded done => PointOf(_state.Execution(done.Seq), ""),
-            InstanceEvent.Failed failed => PointOf(_state.Execution(failed.Seq), ""),
+            InstanceEvent.Succeeded done => PointOf(_state.Execution(done.Of.Seq), ""),
+            InstanceEvent.Failed failed => PointOf(_state.Execution(failed.Of.Seq), ""),
             InstanceEvent.Due due => PointOf(_state.Execution(due.Seq), "retry-"),
             InstanceEvent.Recovered when _state.Executions.Find(e => e.IsUnderWay) is { } execution => PointOf(execution, "recovery-"),
+            InstanceEvent.Altered altered => new CrashPoint(definition.Id, "alter-" + Kebab(altered.Alteration.Name), ""),
             _ => new CrashPoint(definition.Id, "granted", ""),
         };
     }
+
+    private static string Kebab(string name) => JsonNamingPolicy.KebabCaseLower.ConvertName(name);
 
     private CrashPoint PointOf(ExecutionState execution, string moment)
     {

@@ -37,6 +37,9 @@ internal sealed record InstanceState
     /// <summary>The fault that led to compensation or suspension.</summary>
     public string? Error { get; init; }
 
+    /// <summary>Once undone it ends Cancelled, not Compensated.</summary>
+    public bool IsCancelled { get; init; }
+
     public bool IsTerminal => Status is InstanceStatus.Finished or InstanceStatus.Compensated or InstanceStatus.Cancelled;
 
     public ExecutionState Execution(int seq) => Executions[seq - 1];
@@ -80,6 +83,10 @@ internal sealed record ExecutionState
 
     /// <summary>Whether an attempt (forward or undoing) may have had an effect whose end is not recorded.</summary>
     public bool IsUnderWay => Status is ExecutionStatus.Running or ExecutionStatus.Compensating;
+
+    /// <summary>Whether its undoing has begun and not ended.</summary>
+    public bool IsUndoing =>
+        Status is ExecutionStatus.Compensating or ExecutionStatus.CompensationScheduled or ExecutionStatus.CompensationFaulted;
 
     public bool IsScheduled => Status is ExecutionStatus.RetryScheduled or ExecutionStatus.CompensationScheduled;
 }

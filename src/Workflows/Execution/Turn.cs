@@ -7,6 +7,8 @@ internal sealed class Turn(WorkflowDefinition definition, InstanceState state, D
     private readonly List<EventDraft> _events = [];
     private readonly List<Effect> _effects = [];
     private IncidentDraft? _incident;
+    private AuditDraft? _audit;
+    private bool _closesIncidents;
 
     public WorkflowDefinition Definition { get; } = definition;
     public DecisionContext Context { get; } = context;
@@ -27,6 +29,10 @@ internal sealed class Turn(WorkflowDefinition definition, InstanceState state, D
 
     public void Open(IncidentDraft incident) => _incident = incident;
 
+    public void CloseIncidents() => _closesIncidents = true;
+
+    public void Record(AuditDraft audit) => _audit = audit;
+
     public void Then(Effect effect) => _effects.Add(effect);
 
     public Decision End()
@@ -34,7 +40,13 @@ internal sealed class Turn(WorkflowDefinition definition, InstanceState state, D
         if (_events.Count == 0) return new Decision(State, null, _effects);
         State = State with { Rev = State.Rev + 1 };
         return new Decision(
-            State, new InstanceCommit(State, [.. _touched.Select(State.Execution)], _events, _incident, Context.Now), _effects);
+            State,
+            new InstanceCommit(State, [.. _touched.Select(State.Execution)], _events, _incident, Context.Now)
+            {
+                ClosesIncidents = _closesIncidents,
+                Audit = _audit,
+            },
+            _effects);
     }
 }
 

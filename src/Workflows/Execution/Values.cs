@@ -46,6 +46,24 @@ internal static class Values
         return (Write(values.Select(v => (v.Key, v.Value))), problem);
     }
 
+    /// <summary>
+    /// What an operator gives as a step's outputs, as JSON. Throws <see cref="InvalidAlterationException"/> with all that does not fit:
+    /// an output that the activity has not, one of another type, one missing that the definition binds.
+    /// </summary>
+    public static string CheckOutputs(StepDefinition step, JsonObject given)
+    {
+        JsonElement values = JsonSerializer.SerializeToElement(given, WorkflowJson.Options);
+        var known = step.Activity?.Outputs ?? new Dictionary<string, PropertyShape>();
+        var problems = new List<string>();
+        foreach (JsonProperty value in values.EnumerateObject())
+        {
+            if (!known.TryGetValue(value.Name, out PropertyShape? shape)) problems.Add($"{step.Type} has no output '{value.Name}'{Names.Known(known.Keys)}");
+            else if (TypeNames.Misfit(shape.TypeName, value.Value) is { } misfit) problems.Add($"output '{value.Name}': {misfit}");
+        }
+        problems.AddRange(step.Outputs.Where(b => !given.ContainsKey(b.Property)).Select(b => $"output '{b.Property}' is missing, which sets variable '{b.Variable}'"));
+        return problems.Count == 0 ? values.GetRawText() : throw new InvalidAlterationException($"skipping {step.Id}: {string.Join("; ", problems)}");
+    }
+
     /// <summary>The definition's outputs from the variables of their names.</summary>
     public static string Outputs(WorkflowDefinition definition, InstanceState state) =>
         Write(definition.Outputs.Select(name => (name, state.Variables.TryGetValue(name, out JsonElement value) ? value : (JsonElement?)null)));

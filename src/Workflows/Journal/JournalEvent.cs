@@ -30,6 +30,15 @@ public enum JournalEventKind
     /// <summary>Failed, and all undone; Detail is the error.</summary>
     Compensated,
     Cancelled,
+
+    /// <summary>An operator changed its course; Detail is what, who and why. What follows from it follows in the same commit.</summary>
+    Altered,
+
+    /// <summary>An operator took a step as done; Detail is the outputs given.</summary>
+    StepSkipped,
+
+    /// <summary>An operator took a step as undone.</summary>
+    CompensationSkipped,
 }
 
 /// <summary>A committed row of the journal.</summary>

@@ -41,6 +41,13 @@ internal sealed class JournalReader(Journal journal, JournalWriter writer)
         ReadIncident,
         filter.BeforeId, filter.OpenOnly, filter.Instance?.Value, filter.Limit);
 
+    /// <summary>The oldest first.</summary>
+    public IReadOnlyList<AuditRow> Audit(InstanceId id) => Select(
+        "SELECT id, at, alteration, activity_id, detail, who, why FROM audit WHERE instance = (SELECT row FROM instances WHERE id=?) ORDER BY id",
+        reader => new AuditRow(
+            reader.GetInt64(0), id, Time(reader, 1), reader.GetString(2), Text(reader, 3), reader.GetString(4), reader.GetString(5), reader.GetString(6)),
+        id.Value);
+
     public async IAsyncEnumerable<JournalEvent> FollowAsync(long afterSeq, [EnumeratorCancellation] CancellationToken ct)
     {
         while (true)

@@ -24,6 +24,12 @@ public enum ExecutionStatus
     CompensationScheduled,
     Compensated,
     CompensationFaulted,
+
+    /// <summary>Taken as done by an operator; compensation covers it as one in doubt.</summary>
+    Skipped,
+
+    /// <summary>Taken as undone by an operator.</summary>
+    CompensationSkipped,
 }
 
 /// <param name="DefinitionId">Null for all.</param>

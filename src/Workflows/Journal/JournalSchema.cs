@@ -6,12 +6,15 @@ namespace FlannelFlow.Workflows;
 internal static class JournalSchema
 {
     /// <summary>Raised with every change of the tables; kept in PRAGMA user_version.</summary>
-    public const int Version = 1;
+    public const int Version = 2;
 
     /// <summary>"FlFl": tells our files from other SQLite files, kept in PRAGMA application_id.</summary>
     private const int ApplicationId = 0x466C466C;
 
-    private const string Tables = """
+    /// <summary>Version n is made from n-1 by the nth of these, in the transaction that raises the version.</summary>
+    private static readonly string[] Upgrades = [Tables1, Tables2];
+
+    private const string Tables1 = """
         CREATE TABLE epochs (
             epoch INTEGER PRIMARY KEY, boot_id TEXT NOT NULL, pid INTEGER NOT NULL, started_at INTEGER NOT NULL);
         CREATE TABLE definitions (
@@ -35,6 +38,17 @@ internal static class JournalSchema
         CREATE TABLE journal (
             seq INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, instance TEXT NOT NULL, definition_id TEXT NOT NULL,
             kind TEXT NOT NULL, activity_id TEXT, activity_type TEXT, attempt INTEGER NOT NULL, detail TEXT);
+        """;
+
+    /// <summary>Alterations; recoveries is a JSON array of UTC ticks.</summary>
+    private const string Tables2 = """
+        ALTER TABLE instances ADD COLUMN is_cancelled INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE instances ADD COLUMN recoveries TEXT NOT NULL DEFAULT '[]';
+        CREATE TABLE audit (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, instance INTEGER NOT NULL, at INTEGER NOT NULL, alteration TEXT NOT NULL,
+            activity_id TEXT, detail TEXT NOT NULL, who TEXT NOT NULL, why TEXT NOT NULL);
+        CREATE INDEX audit_instance ON audit (instance);
+        CREATE INDEX instances_status ON instances (status, row);
         """;
 
     /// <summary>Refuses, without writing to it, a file that is not ours, is from a newer version or is damaged.</summary>
@@ -71,11 +85,13 @@ internal static class JournalSchema
         }
     }
 
-    /// <summary>Makes the tables in a new file.</summary>
+    /// <summary>Makes the tables in a new file, or brings those of an older version up to this one: all or nothing.</summary>
     public static void Ensure(SqliteConnection connection)
     {
-        if (Scalar(connection, "PRAGMA user_version") == Version) return;
-        Execute(connection, $"BEGIN IMMEDIATE; {Tables} PRAGMA application_id={ApplicationId}; PRAGMA user_version={Version}; COMMIT");
+        int version = (int)Scalar(connection, "PRAGMA user_version");
+        if (version == Version) return;
+        string upgrades = string.Concat(Upgrades.Skip(version));
+        Execute(connection, $"BEGIN IMMEDIATE; {upgrades} PRAGMA application_id={ApplicationId}; PRAGMA user_version={Version}; COMMIT");
     }
 
     public static void Execute(SqliteConnection connection, string sql)

@@ -11,6 +11,8 @@ internal sealed class JournalTransaction : IDisposable
     private readonly Statement _updateInstance;
     private readonly Statement _upsertExecution;
     private readonly Statement _insertIncident;
+    private readonly Statement _closeIncidents;
+    private readonly Statement _insertAudit;
     private readonly Statement _insertEvent;
     private readonly Statement _oldestEvents;
     private readonly Statement _deleteEvents;
@@ -20,6 +22,7 @@ internal sealed class JournalTransaction : IDisposable
     private static readonly string[] PurgeSql =
     [
         "DELETE FROM executions WHERE instance IN (SELECT row FROM instances WHERE finished_at < ? ORDER BY finished_at, row LIMIT ?)",
+        "DELETE FROM audit WHERE instance IN (SELECT row FROM instances WHERE finished_at < ? ORDER BY finished_at, row LIMIT ?)",
         "DELETE FROM incidents WHERE instance IN (SELECT row FROM instances WHERE finished_at < ? ORDER BY finished_at, row LIMIT ?)",
         "DELETE FROM instances WHERE row IN (SELECT row FROM instances WHERE finished_at < ? ORDER BY finished_at, row LIMIT ?)",
     ];
@@ -34,7 +37,8 @@ internal sealed class JournalTransaction : IDisposable
             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING row
             """);
         _updateInstance = new Statement(connection, """
-            UPDATE instances SET status=?, rev=?, variables=?, answer=?, output=?, error=?, updated_at=?, finished_at=? WHERE row=? AND rev=?
+            UPDATE instances SET status=?, rev=?, variables=?, answer=?, output=?, error=?, is_cancelled=?, updated_at=?, finished_at=?
+            WHERE row=? AND rev=?
             """);
         _upsertExecution = new Statement(connection, """
             INSERT INTO executions (instance, seq, activity_id, activity_type, status, attempt, failures, input, output, error, due_at,
@@ -45,6 +49,9 @@ internal sealed class JournalTransaction : IDisposable
             """);
         _insertIncident = new Statement(
             connection, "INSERT INTO incidents (instance, execution_seq, activity_id, message, opened_at) VALUES (?, ?, ?, ?, ?)");
+        _closeIncidents = new Statement(connection, "UPDATE incidents SET closed_at=? WHERE instance=? AND closed_at IS NULL");
+        _insertAudit = new Statement(
+            connection, "INSERT INTO audit (instance, at, alteration, activity_id, detail, who, why) VALUES (?, ?, ?, ?, ?, ?, ?)");
         _insertEvent = new Statement(connection, """
             INSERT INTO journal (seq, at, instance, definition_id, kind, activity_id, activity_type, attempt, detail)
             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -78,8 +85,8 @@ internal sealed class JournalTransaction : IDisposable
     {
         InstanceState state = commit.State;
         int updated = _updateInstance.Run(
-            state.Status.ToString(), state.Rev, Values.Write(state.Variables), state.AnswerJson, state.OutputJson, state.Error, commit.At,
-            state.IsTerminal ? commit.At : null, state.Row, state.Rev - 1);
+            state.Status.ToString(), state.Rev, Values.Write(state.Variables), state.AnswerJson, state.OutputJson, state.Error,
+            state.IsCancelled, commit.At, state.IsTerminal ? commit.At : null, state.Row, state.Rev - 1);
         if (updated != 1) throw new StaleRevisionException(state.Id, state.Rev - 1);
         WriteParts(state.Row, commit);
     }
@@ -111,6 +118,8 @@ internal sealed class JournalTransaction : IDisposable
                 row, e.Seq, e.ActivityId, e.ActivityType, e.Status.ToString(), e.Attempt, e.Failures, e.Input, e.Output, e.Error, e.DueAt,
                 e.BootId, e.StartedAt, e.EndedAt);
         }
+        if (commit.ClosesIncidents) _closeIncidents.Run(commit.At, row);
+        if (commit.Audit is { } audit) _insertAudit.Run(row, commit.At, audit.Alteration, audit.ActivityId, audit.Detail, audit.Who, audit.Why);
         if (commit.Incident is { } incident) _insertIncident.Run(row, incident.ExecutionSeq, incident.ActivityId, incident.Message, commit.At);
         foreach (EventDraft draft in commit.Events)
         {
@@ -122,7 +131,7 @@ internal sealed class JournalTransaction : IDisposable
 
     public void Dispose()
     {
-        foreach (Statement statement in (Statement[])[_findKey, _insertInstance, _updateInstance, _upsertExecution, _insertIncident, _insertEvent, _oldestEvents, _deleteEvents, .. _purge])
+        foreach (Statement statement in (Statement[])[_findKey, _insertInstance, _updateInstance, _upsertExecution, _insertIncident, _closeIncidents, _insertAudit, _insertEvent, _oldestEvents, _deleteEvents, .. _purge])
         {
             statement.Dispose();
         }

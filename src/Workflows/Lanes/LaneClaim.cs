@@ -12,6 +12,12 @@ public enum LaneMode
 /// <summary>A claim on a lane, such as Exclusive <c>net/4f2a</c>, held by an instance until it is terminal.</summary>
 public sealed record LaneClaim(string Key, LaneMode Mode);
 
+/// <summary>A lane that an instance claims, at one moment.</summary>
+/// <param name="Mode">In which the instance claims it.</param>
+/// <param name="Holders">Instances that hold it.</param>
+/// <param name="Waiters">In the order of their arrival.</param>
+public sealed record LaneView(string Key, LaneMode Mode, IReadOnlyList<InstanceId> Holders, IReadOnlyList<InstanceId> Waiters);
+
 /// <summary>A claim of a definition; {Name} stands for the workflow input of that name.</summary>
 public sealed partial record LaneTemplate(string Key, LaneMode Mode)
 {

@@ -52,6 +52,29 @@ internal sealed class LaneTable
         }
     }
 
+    /// <summary>Whether it has what it claims; true too for one that claims nothing.</summary>
+    public bool Holds(InstanceId id)
+    {
+        lock (_gate) return _entrants.TryGetValue(id, out Entrant? entrant) && entrant.Blockers == 0;
+    }
+
+    /// <summary>The lanes of an open instance, as they are now.</summary>
+    public IReadOnlyList<LaneView> Of(InstanceId id)
+    {
+        lock (_gate)
+        {
+            if (!_entrants.TryGetValue(id, out Entrant? entrant)) return [];
+            return
+            [
+                .. entrant.Places.Select(node => new LaneView(
+                    node.Value.Claim.Key,
+                    node.Value.Claim.Mode,
+                    [.. node.List!.Where(p => p.Entrant.Blockers == 0).Select(p => p.Entrant.Id)],
+                    [.. node.List!.Where(p => p.Entrant.Blockers > 0).Select(p => p.Entrant.Id)])),
+            ];
+        }
+    }
+
     private static bool Conflict(LaneClaim a, LaneClaim b) => a.Mode == LaneMode.Exclusive || b.Mode == LaneMode.Exclusive;
 
     /// <summary>An instance that claims a lane twice claims it once, in the stronger mode.</summary>

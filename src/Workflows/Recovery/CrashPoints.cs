@@ -3,7 +3,8 @@ using System.Diagnostics;
 namespace FlannelFlow.Workflows;
 
 /// <summary>A named place in the engine where a test lets the process die.</summary>
-/// <param name="Activity">The step's id, or "accept" for the start of an instance, or "granted" for the grant of its lanes.</param>
+/// <param name="Activity">The step's id, or "accept" for the start of an instance, or "granted" for the grant of its lanes, or
+/// "alter-retry" and the like for an operator's alteration.</param>
 /// <param name="Moment">
 /// before-effect, after-effect (the effect happened, its commit has not), before-enqueue (decided, not handed to the writer),
 /// before-commit (in the writer's transaction), after-commit (durable, nobody told).
