@@ -1,0 +1,217 @@
+using System.Runtime.InteropServices;
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+
+namespace FlannelFlow.EndToEnd.Tests.Harness;
+
+/// <summary>A lab of tests/lab/lab: hosts with a Docker Engine each, one swarm, one etcd; FlannelFlow installed and running on every host.</summary>
+/// <remarks>Ended with all that is in it when the fixture ends, and when this process is told to end. The hosts' logs stay in artifacts/logs.</remarks>
+public abstract class Lab : IAsyncLifetime
+{
+    /// <summary>Docker deletes networks from hosts quickly and the reconciler looks often, so that a test need not wait for minutes.</summary>
+    private static readonly string[] QuickDaemon = ["NETWORK_LINGER=5", "SYNC_INTERVAL=4"];
+
+    private readonly string _folder = Path.Combine("/tmp", "ffe2e-" + Guid.NewGuid().ToString("N")[..8]);
+    private readonly List<PosixSignalRegistration> _signals = [];
+    private readonly List<LabHost> _hosts = [];
+
+    protected abstract int Count { get; }
+
+    protected abstract string Name { get; }
+
+    public IReadOnlyList<LabHost> Hosts => _hosts;
+
+    /// <summary>A host by its number in the lab, from 1; host 1 is the swarm's manager.</summary>
+    public LabHost this[int number] => _hosts[number - 1];
+
+    /// <summary>What every host and etcd held before the first network.</summary>
+    public Snapshot Bare { get; private set; } = new([], "");
+
+    internal string StateFolder => Path.Combine(_folder, "state");
+
+    public async ValueTask InitializeAsync()
+    {
+        if (!File.Exists(Path.Combine(Run.Daemon, "flannelflow")))
+            throw new InvalidOperationException($"{Run.Daemon}/flannelflow is not there: run build/publish.sh, or set FLANNELFLOW_BIN");
+        foreach (var signal in new[] { PosixSignal.SIGTERM, PosixSignal.SIGINT })
+            _signals.Add(PosixSignalRegistration.Create(signal, _ => Down()));
+        try
+        {
+            (await CommandAsync(["up", Text(Count), "--image"])).Checked();
+            foreach (var number in Enumerable.Range(1, Count)) _hosts.Add(new LabHost(this, number));
+            await Task.WhenAll(_hosts.Select(host => host.StartDaemonAsync()));
+            await Task.WhenAll(_hosts.Select(async host => (await CommandAsync(["plugin-install", Text(host.Number)])).Checked()));
+            // The scheduler places tasks only where it has seen the plugin, which it learns some time later (swarmkit: 20 s).
+            Bare = await SnapshotAsync();
+        }
+        catch
+        {
+            await DisposeAsync();
+            throw;
+        }
+    }
+
+    public ValueTask DisposeAsync()
+    {
+        foreach (var signal in _signals) signal.Dispose();
+        Down();
+        GC.SuppressFinalize(this);
+        return ValueTask.CompletedTask;
+    }
+
+    /// <summary>tests/lab/lab with its arguments.</summary>
+    public Task<Said> CommandAsync(IEnumerable<string> arguments, IEnumerable<string>? daemonEnvironment = null, CancellationToken? ct = null)
+    {
+        var environment = new Dictionary<string, string?>
+        {
+            ["LAB"] = _folder,
+            ["FLANNELFLOW_BIN"] = Run.Daemon,
+            ["FLANNELFLOW_PLUGIN"] = Run.Plugin,
+            ["LAB_DAEMON_ENV"] = string.Join('\n', QuickDaemon.Concat(daemonEnvironment ?? [])),
+        };
+        return Said.ByAsync(Run.LabScript, arguments, environment, ct ?? Run.Ct);
+    }
+
+    public async Task<string> EtcdDumpAsync() => (await CommandAsync(["etcd-dump"])).Checked();
+
+    public async Task<string> EtcdctlAsync(params string[] arguments) => (await CommandAsync(["etcdctl", .. arguments])).Checked();
+
+    public async Task<long> EtcdRevisionAsync() =>
+        JsonNode.Parse(await EtcdctlAsync("get", "/", "-w", "json"))!["header"]!["revision"]!.GetValue<long>();
+
+    /// <summary>All that hosts and etcd hold, as text.</summary>
+    public async Task<Snapshot> SnapshotAsync()
+    {
+        var dumps = await Task.WhenAll(_hosts.Select(host => host.DumpAsync()));
+        return new Snapshot(dumps, await EtcdDumpAsync());
+    }
+
+    /// <summary>Waits until hosts and etcd hold exactly what they held before.</summary>
+    public Task<TimeSpan> UntilSameAsync(Snapshot before, int seconds, string when) =>
+        Wait.UntilAsync($"hosts and etcd are as before {when}", seconds, async () => before.Difference(await SnapshotAsync()));
+
+    /// <summary>
+    /// Removes what a test left, so that the next one begins with a bare lab. A test that wants to prove that nothing is left does so itself.
+    /// </summary>
+    public async Task ClearAsync()
+    {
+        await this[1].TryShAsync("docker service ls -q | xargs -r docker service rm");
+        await Task.WhenAll(_hosts.Select(host => host.TryShAsync("docker ps -aq | xargs -r docker rm -f")));
+        await Wait.UntilAsync("the networks of the last test are removed", 30, async () =>
+        {
+            var said = await this[1].TryShAsync(
+                "docker network ls --format '{{.ID}} {{.Name}} {{.Scope}}' | awk '$3 == \"swarm\" && $2 != \"ingress\" {print $1}' | xargs -r docker network rm");
+            return said.Ok ? null : said.All;
+        });
+        for (var rounds = 0; rounds < 60 && Bare.Difference(await SnapshotAsync()) is not null; rounds++)
+            await Task.Delay(TimeSpan.FromMilliseconds(300), TimeProvider.System, Run.Ct);
+    }
+
+    /// <summary>docker network create, with FlannelFlow as both drivers and the options given.</summary>
+    public async Task<string> CreateNetworkAsync(string name, params string[] options) =>
+        await this[1].DockerAsync(["network", "create", "-d", "flannelflow:latest", "--ipam-driver", "flannelflow:latest", "--attachable", .. options, name]);
+
+    public async Task RemoveNetworkAsync(string name) => await Wait.UntilAsync($"docker network rm {name}", 20, async () =>
+    {
+        // Docker refuses while it has not yet heard that the last container is gone.
+        var said = await this[1].TryDockerAsync("network", "rm", name);
+        return said.Ok ? null : said.All;
+    });
+
+    /// <summary>Everything of FlannelFlow in etcd: key to value.</summary>
+    public async Task<SortedDictionary<string, string>> EtcdAsync(string prefix = "/")
+    {
+        var answer = JsonNode.Parse(await EtcdctlAsync("get", prefix, "--prefix", "-w", "json"))!;
+        var entries = new SortedDictionary<string, string>(StringComparer.Ordinal);
+        foreach (var entry in answer["kvs"]?.AsArray() ?? [])
+            entries[Decode(entry!["key"])] = Decode(entry["value"]);
+        return entries;
+    }
+
+    /// <summary>Every change of a prefix since a revision, from etcd's own history.</summary>
+    public async Task<IReadOnlyList<EtcdChange>> EtcdHistoryAsync(string prefix, long fromRevision)
+    {
+        var until = await EtcdRevisionAsync();
+        // A watch never ends by itself: a key outside the prefix is no end mark, so it is given time and the last revision is checked below.
+        var said = await this.CommandAsync(["switch", "timeout", "5", "env", "ETCDCTL_API=3", "etcdctl", "--endpoints", "http://10.77.0.1:2379",
+            "watch", prefix, "--prefix", "--rev=" + Text(fromRevision), "-w", "json"]);
+        var changes = new List<EtcdChange>();
+        long seen = 0;
+        foreach (var line in said.Out.Split('\n', StringSplitOptions.RemoveEmptyEntries))
+        {
+            JsonNode? answer;
+            try
+            {
+                answer = JsonNode.Parse(line);
+            }
+            catch (JsonException)
+            {
+                continue; // cut off by the timeout; the check below finds what is missing
+            }
+
+            seen = Math.Max(seen, answer!["Header"]?["revision"]?.GetValue<long>() ?? 0);
+            foreach (var happened in answer["Events"]?.AsArray() ?? [])
+            {
+                changes.Add(new EtcdChange(
+                    happened!["kv"]!["mod_revision"]!.GetValue<long>(),
+                    Decode(happened["kv"]!["key"]),
+                    happened["type"]?.GetValue<int>() == 1 ? null : Decode(happened["kv"]!["value"])));
+            }
+        }
+
+        Assert.True(changes.Count == 0 || seen >= until || changes[^1].Revision <= until, $"etcd's history ended at {seen} of {until}: {said.Error}");
+        return changes;
+    }
+
+    private static string Decode(JsonNode? base64) => base64 is null ? "" : Encoding.UTF8.GetString(Convert.FromBase64String(base64.GetValue<string>()));
+
+    internal static string Text(long number) => number.ToString(System.Globalization.CultureInfo.InvariantCulture);
+
+    /// <summary>Also from a signal handler, so it waits; the logs are copied out first.</summary>
+    private void Down()
+    {
+        if (!Directory.Exists(_folder)) return;
+        var logs = Path.Combine(Run.Root, "artifacts/logs", Name);
+        try
+        {
+            foreach (var host in Directory.EnumerateDirectories(StateFolder, "n*"))
+            {
+                var target = Directory.CreateDirectory(Path.Combine(logs, Path.GetFileName(host))).FullName;
+                foreach (var log in Directory.EnumerateFiles(Path.Combine(host, "log"), "*.log")
+                    .Concat(Directory.EnumerateFiles(Path.Combine(host, "flannelflow"), "journal.db*"))
+                    .Concat(Directory.EnumerateFiles(Path.Combine(host, "flannelflow"), "flanneld.log", SearchOption.AllDirectories)))
+                    File.Copy(log, Path.Combine(target, Path.GetFileName(log)), overwrite: true);
+            }
+        }
+        catch (IOException)
+        {
+            // The lab goes whether or not its logs could be kept.
+        }
+
+        using var down = System.Diagnostics.Process.Start(new System.Diagnostics.ProcessStartInfo(Run.LabScript, ["down"])
+        {
+            Environment = { ["LAB"] = _folder },
+        })!;
+        down.WaitForExit();
+    }
+}
+
+/// <summary>A change in etcd; null: deleted.</summary>
+public sealed record EtcdChange(long Revision, string Key, string? Value);
+
+/// <summary>All that the hosts of a lab and its etcd hold, as text.</summary>
+public sealed record Snapshot(IReadOnlyList<string> Hosts, string Etcd)
+{
+    /// <summary>Null if nothing differs.</summary>
+    public string? Difference(Snapshot after)
+    {
+        var differences = Hosts.Zip(after.Hosts)
+            .Select((pair, index) => (Where: $"host {index + 1}", Diff: TextDiff.Of(pair.First, pair.Second)))
+            .Append((Where: "etcd", Diff: TextDiff.Of(Etcd, after.Etcd)))
+            .Where(difference => difference.Diff is not null)
+            .Select(difference => $"{difference.Where}:\n{difference.Diff}");
+        var text = string.Join('\n', differences);
+        return text.Length == 0 ? null : text;
+    }
+}

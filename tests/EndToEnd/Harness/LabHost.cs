@@ -1,0 +1,143 @@
+using System.Globalization;
+using System.Text;
+using System.Text.RegularExpressions;
+
+namespace FlannelFlow.EndToEnd.Tests.Harness;
+
+/// <summary>A host of a lab.</summary>
+public sealed partial class LabHost(Lab lab, int number)
+{
+    public int Number { get; } = number;
+
+    public string Address => $"10.77.0.{10 + Number}";
+
+    /// <summary>On this machine: the host's /var/lib/flannelflow.</summary>
+    public string StateFolder => Path.Combine(lab.StateFolder, $"n{Number}", "flannelflow");
+
+    /// <summary>The daemon's socket for dockerd's calls.</summary>
+    public string PluginSocket => Path.Combine(StateFolder, "plugin/daemon.sock");
+
+    public string DaemonLog => Path.Combine(lab.StateFolder, $"n{Number}", "log/flannelflow.log");
+
+    private string N => Number.ToString(CultureInfo.InvariantCulture);
+
+    public Task<Said> TryShAsync(string script, CancellationToken? ct = null) => lab.CommandAsync(["exec", N, "sh", "-c", script], ct: ct);
+
+    /// <summary>A shell command in the host; what it printed.</summary>
+    public async Task<string> ShAsync(string script) => (await TryShAsync(script)).Checked();
+
+    public Task<Said> TryDockerAsync(params string[] arguments) => lab.CommandAsync(["exec", N, "docker", .. arguments]);
+
+    public async Task<string> DockerAsync(params string[] arguments) => (await TryDockerAsync(arguments)).Checked();
+
+    /// <summary>The host's dump, without what a crash point leaves on purpose.</summary>
+    public async Task<string> DumpAsync() =>
+        CrashMarkers().Replace((await lab.CommandAsync(["dump", N])).Checked(), "");
+
+    public async Task StartDaemonAsync(params string[] environment) =>
+        (await lab.CommandAsync(["daemon-start", N], environment)).Checked();
+
+    /// <param name="signal">TERM or KILL.</param>
+    public async Task StopDaemonAsync(string signal = "TERM") => (await lab.CommandAsync(["daemon-stop", N, signal])).Checked();
+
+    public async Task RestartDaemonAsync(params string[] environment)
+    {
+        await StopDaemonAsync();
+        await StartDaemonAsync(environment);
+    }
+
+    /// <summary>Completes when the daemon that now runs is gone.</summary>
+    public Task<Said> DaemonEndAsync() => TryShAsync("p=$(cat /run/flannelflow.lab.pid); while [ -d /proc/$p ]; do sleep .05; done");
+
+    public async Task LabAsync(string command, params string[] more) => (await lab.CommandAsync([command, N, .. more])).Checked();
+
+    /// <summary>docker run -d of a container that sleeps.</summary>
+    public async Task<Container> StartAsync(string name, string network, params string[] options)
+    {
+        await DockerAsync(["run", "-d", "--name", name, "--network", network, .. options, "lab:latest", "sleep", "100000"]);
+        return new Container(this, name, network);
+    }
+
+    /// <summary>Where the daemon's log ends now; <see cref="LogSince"/> reads on from there.</summary>
+    public long LogMark() => File.Exists(DaemonLog) ? new FileInfo(DaemonLog).Length : 0;
+
+    public string LogSince(long mark)
+    {
+        using var stream = new FileStream(DaemonLog, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
+        stream.Seek(mark, SeekOrigin.Begin);
+        using var reader = new StreamReader(stream, Encoding.UTF8);
+        return reader.ReadToEnd();
+    }
+
+    /// <summary>Waits until the daemon's log says something; that line.</summary>
+    public async Task<string> UntilLogAsync(long mark, string pattern, int seconds = 10)
+    {
+        var found = "";
+        await Wait.UntilAsync($"the daemon of host {Number} says /{pattern}/", seconds, () =>
+        {
+            var log = LogSince(mark);
+            found = log.Split('\n').FirstOrDefault(line => Regex.IsMatch(line, pattern)) ?? "";
+            return Task.FromResult(found.Length > 0 ? null : "its log since then:\n" + log);
+        });
+        return found;
+    }
+
+    /// <summary>The pids, in the host, of the flannelds of a network or of all, oldest first.</summary>
+    public async Task<IReadOnlyList<int>> FlanneldsAsync(string pool = "")
+    {
+        // An exact program name, and the pool in its -etcd-prefix; zombies are none.
+        var script = "for p in $(pgrep -x flanneld); do grep -q '^State:.Z' /proc/$p/status || { tr '\\0' ' ' </proc/$p/cmdline | grep -q '" +
+            pool.Replace('/', '-') + "' && echo $p; }; done; true";
+        return [.. (await ShAsync(script)).Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(pid => int.Parse(pid, CultureInfo.InvariantCulture))];
+    }
+
+    /// <summary>Journal events of the daemon as JSON lines, from the first one that the journal keeps.</summary>
+    public async Task<string> JournalAsync(long after = 0) =>
+        (await TryShAsync($"curl -sN -m 2 --unix-socket /run/flannelflow/api.sock 'http://daemon/api/v1/journal/events?after={Lab.Text(after)}'")).Out;
+
+    [GeneratedRegex(@"^f /var/lib/flannelflow/crashed-at-.*\n", RegexOptions.Multiline)]
+    private static partial Regex CrashMarkers();
+}
+
+/// <summary>A running container.</summary>
+public sealed class Container(LabHost host, string name, string network)
+{
+    public LabHost Host => host;
+
+    public string Name => name;
+
+    public Task<Said> TryExecAsync(params string[] command) => host.TryDockerAsync(["exec", name, .. command]);
+
+    public async Task<string> ExecAsync(params string[] command) => (await TryExecAsync(command)).Checked();
+
+    public async Task<string> AddressAsync() =>
+        (await host.DockerAsync("inspect", "-f", $"{{{{(index .NetworkSettings.Networks \"{network}\").IPAddress}}}}", name)).Trim();
+
+    /// <summary>Whether an address answers within a second or two.</summary>
+    public async Task<bool> ReachesAsync(string address) => (await TryExecAsync("ping", "-c", "2", "-i", "0.2", "-W", "2", address)).Ok;
+
+    public Task RemoveAsync() => host.DockerAsync("rm", "-f", name);
+
+    /// <summary>Pings ten times a second until told to stop; then says how many went out and came back.</summary>
+    public async Task<PingLoop> PingLoopAsync(string address)
+    {
+        await ExecAsync("sh", "-c", $"ping -i 0.1 {address} >/tmp/ping.{name} 2>&1 & echo $! >/tmp/ping.{name}.pid");
+        return new PingLoop(this, $"/tmp/ping.{name}");
+    }
+}
+
+public sealed class PingLoop(Container container, string file)
+{
+    /// <summary>Ends the loop; fails if a packet was lost, or if hardly any was sent.</summary>
+    public async Task EndWithoutLossAsync(int atLeast)
+    {
+        var said = await container.ExecAsync("sh", "-c", $"kill -INT $(cat {file}.pid); while [ -d /proc/$(cat {file}.pid) ]; do sleep 0.05; done; tail -n 3 {file}");
+        var counts = Regex.Match(said, @"(\d+) packets transmitted, (\d+) packets received");
+        Assert.True(counts.Success, said);
+        var sent = int.Parse(counts.Groups[1].Value, CultureInfo.InvariantCulture);
+        var received = int.Parse(counts.Groups[2].Value, CultureInfo.InvariantCulture);
+        Assert.True(sent >= atLeast, $"only {sent} packets were sent, {atLeast} expected:\n{said}");
+        // The last one may be on its way when the loop ends.
+        Assert.True(sent - received <= 1, $"packets were lost: {said}");
+    }
+}

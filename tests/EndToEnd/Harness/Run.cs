@@ -1,0 +1,44 @@
+using System.Collections.Immutable;
+using System.Globalization;
+using Xunit.Sdk;
+using Xunit.v3;
+
+namespace FlannelFlow.EndToEnd.Tests.Harness;
+
+/// <summary>What this run of the suite is told, by environment variables.</summary>
+public static class Run
+{
+    /// <summary>FLANNELFLOW_LONG=1: the campaigns at full length (tests/campaigns/end-to-end); otherwise a short form of each.</summary>
+    public static bool IsLong { get; } = Environment.GetEnvironmentVariable("FLANNELFLOW_LONG") == "1";
+
+    /// <summary>FLANNELFLOW_SEED: the seed of what is random; a failing test prints the one it used.</summary>
+    public static int Seed { get; } =
+        int.TryParse(Environment.GetEnvironmentVariable("FLANNELFLOW_SEED"), NumberStyles.None, CultureInfo.InvariantCulture, out var seed) ? seed : 20_261;
+
+    public static string Root { get; } = FindRoot();
+    public static string LabScript { get; } = Path.Combine(Root, "tests/lab/lab");
+    public static string Daemon { get; } = Environment.GetEnvironmentVariable("FLANNELFLOW_BIN") ?? Path.Combine(Root, "artifacts/flannelflow");
+    public static string Plugin { get; } = Environment.GetEnvironmentVariable("FLANNELFLOW_PLUGIN") ?? Path.Combine(Daemon, "plugin");
+
+    public static CancellationToken Ct => TestContext.Current.CancellationToken;
+
+    public static void Say(string text) => TestContext.Current.SendDiagnosticMessage(text);
+
+    private static string FindRoot()
+    {
+        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
+        {
+            if (File.Exists(Path.Combine(folder.FullName, "FlannelFlow.sln"))) return folder.FullName;
+        }
+
+        throw new InvalidOperationException($"{AppContext.BaseDirectory} is not in a clone of FlannelFlow");
+    }
+}
+
+/// <summary>The order is the same in each run, and what works a network comes before what breaks one.</summary>
+public sealed class CollectionsByName : ITestCollectionOrderer
+{
+    public IReadOnlyCollection<TTestCollection> OrderTestCollections<TTestCollection>(IReadOnlyCollection<TTestCollection> testCollections)
+        where TTestCollection : ITestCollection =>
+        [.. testCollections.OrderBy(collection => collection.TestCollectionDisplayName, StringComparer.Ordinal)];
+}
