@@ -42,7 +42,7 @@ public sealed class ActivitySet(
         .Add(new InstallForwardingRules(rules, networks))
         .Add(new RemoveForwardingRules(rules, networks))
         .Add(new RemoveNetworkDevices(netlink))
-        .Add(new FindIdleNetwork(networks))
+        .Add(new FindIdleNetwork(networks, netlink))
         .Add(new MarkNetworkIdle(networks, time))
         .Add(new ResumeNetwork(networks, flannel, netlink))
         .Add(new ClaimAddress(networks, addresses))

@@ -1,3 +1,4 @@
+using FlannelFlow.Linux.Netlink;
 using FlannelFlow.Workflows;
 
 namespace FlannelFlow.Activities.Networks;
@@ -6,7 +7,7 @@ namespace FlannelFlow.Activities.Networks;
 /// Decides what network-remove removes: the network if it is on this host and idle (or the removal is forced), else nothing. It runs under
 /// the network's lane, so a network that was created again meanwhile is seen as in use.
 /// </summary>
-public sealed class FindIdleNetwork(HostNetworks networks) : Activity<FindIdleNetwork.In, FindIdleNetwork.Out>
+public sealed class FindIdleNetwork(HostNetworks networks, RouteNetlink netlink) : Activity<FindIdleNetwork.In, FindIdleNetwork.Out>
 {
     public sealed record In(string NetworkId, bool Forced);
 
@@ -15,11 +16,21 @@ public sealed class FindIdleNetwork(HostNetworks networks) : Activity<FindIdleNe
 
     public override string Type => "FlannelFlow.FindIdleNetwork";
 
-    public override Task<Out> ExecuteAsync(In input, ActivityExecution execution, CancellationToken ct)
+    public override async Task<Out> ExecuteAsync(In input, ActivityExecution execution, CancellationToken ct)
     {
-        var network = networks.Find(input.NetworkId);
-        return Task.FromResult(network is not null && (input.Forced || network.IdleSince is not null)
-            ? new Out(network.Pool.ToString(), network.Vni)
-            : new Out("", 0));
+        if (networks.Find(input.NetworkId) is not { } network || !(input.Forced || network.IdleSince is not null))
+            return new Out("", 0);
+        if (!input.Forced && await HasPortsAsync(network, ct))
+        {
+            // Whoever took it for idle was wrong: an endpoint joined since.
+            networks.SetIdle(network, null);
+            return new Out("", 0);
+        }
+
+        return new Out(network.Pool.ToString(), network.Vni);
     }
+
+    private async Task<bool> HasPortsAsync(HostNetwork network, CancellationToken ct) =>
+        await netlink.FindLinkAsync(network.Bridge, ct) is { } bridge
+        && (await netlink.ListLinksAsync(ct)).Any(link => link.Master == bridge.Index);
 }

@@ -95,11 +95,11 @@ public sealed class HostReconciler(
         foreach (var network in networks.All.Where(network => network.IdleSince is null))
         {
             var living = await docker.EndpointsAsync(network.NetworkId, ct);
-            await CompareAddressesAsync(network, records, living, missing, ct);
-            if (living.Count == 0 && await HasNoPortAsync(network, ct) && !records.Any(record => record.Pool == network.Pool && record.IsHeld)
+            await CompareAddressesAsync(network, records, living ?? new HashSet<string>(), missing, ct);
+            if (living is null && await HasNoPortAsync(network, ct) && !records.Any(record => record.Pool == network.Pool && record.IsHeld)
                 && Absent($"network {network.NetworkId}"))
             {
-                logger.LogWarning("Docker has no container on network {Network} and did not delete it here: it is treated as deleted", network.NetworkId);
+                logger.LogWarning("Docker does not carry network {Network} here any more and did not delete it: it is treated as deleted", network.NetworkId);
                 await runtime.StartAsync(
                     new StartWorkflow(
                         "network-idle",
