@@ -29,7 +29,11 @@ public sealed class ContractTests(OneHost lab) : IAsyncLifetime
         _wire = new PluginWire(lab[1].PluginSocket);
     }
 
-    public async ValueTask DisposeAsync() => await lab[1].RestartDaemonAsync();
+    public async ValueTask DisposeAsync()
+    {
+        await lab[1].RestartDaemonAsync();
+        await lab.ClearAsync();
+    }
 
     [Fact]
     public async Task RecordedCalls_OfASwarmManager_GetLegalAnswers_AndLeaveNothing()
