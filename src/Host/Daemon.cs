@@ -169,6 +169,7 @@ public static class Daemon
         });
         app.MapPlugin();
         app.MapJournal();
+        app.MapWorkflows();
     }
 
     private static void AddCluster(IServiceCollection services, FlannelFlowOptions options)

@@ -63,6 +63,7 @@ public sealed class WorkflowRuntime : IAsyncDisposable
     private readonly Executor _executor;
     private readonly WorkflowRuntimeOptions _options;
     private readonly TimeProvider _time;
+    private readonly ActivityCatalog _activities;
     private readonly Dictionary<string, WorkflowDefinition> _definitions;
     private IReadOnlyList<RecoveredInstance> _recovered;
     private readonly TaskCompletionSource _resumed = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -77,6 +78,7 @@ public sealed class WorkflowRuntime : IAsyncDisposable
         _options = options;
         _journal = journal;
         _time = time;
+        _activities = activities;
         _definitions = definitions.ToDictionary(d => d.Id, StringComparer.Ordinal);
         ICrashPoints? crashes = options.CrashPoints ?? ProcessCrash.From(options);
         _writer = new JournalWriter(journal.Connection, options.QueuedCommits, crashes, cause => _executor!.Died("writing the journal", cause));
@@ -210,6 +212,17 @@ public sealed class WorkflowRuntime : IAsyncDisposable
     public InstanceRow? InstanceByKey(string definitionId, string key) => _reader.InstanceByKey(definitionId, key);
 
     public IReadOnlyList<InstanceRow> Instances(InstanceFilter filter) => _reader.Instances(filter);
+
+    /// <summary>Those whose id ends in these digits, the newest first.</summary>
+    public IReadOnlyList<InstanceRow> InstancesEndingIn(string end, int limit) => _reader.InstancesEndingIn(end, limit);
+
+    /// <summary>What would keep this definition from loading, with the activities of this runtime; empty if nothing.</summary>
+    public IReadOnlyList<DefinitionError> Check(DefinitionFile file)
+    {
+        var errors = new List<DefinitionError>();
+        DefinitionLoader.Read(file, _activities, errors);
+        return errors;
+    }
 
     public IReadOnlyList<ExecutionRow> Executions(InstanceId id) => _reader.Executions(id);
 

@@ -23,9 +23,19 @@ internal sealed class JournalReader(Journal journal, JournalWriter writer)
         definitionId, key).SingleOrDefault();
 
     public IReadOnlyList<InstanceRow> Instances(InstanceFilter filter) => Select(
-        $"SELECT {InstanceColumns} FROM instances WHERE row < ? AND definition_id = coalesce(?, definition_id) AND status = coalesce(?, status) ORDER BY row DESC LIMIT ?",
+        $"""
+        SELECT {InstanceColumns} FROM instances
+        WHERE row < ? AND definition_id = coalesce(?, definition_id) AND status = coalesce(?, status) AND key = coalesce(?, key)
+            AND accepted_at >= ? AND accepted_at < ?
+            AND (NOT ? OR EXISTS (SELECT 1 FROM incidents WHERE incidents.instance = instances.row AND closed_at IS NULL))
+        ORDER BY row DESC LIMIT ?
+        """,
         ReadInstance,
-        filter.BeforeRow, filter.DefinitionId, filter.Status?.ToString(), filter.Limit);
+        filter.BeforeRow, filter.DefinitionId, filter.Status?.ToString(), filter.Key, filter.Since, filter.Until, filter.WithOpenIncident, filter.Limit);
+
+    /// <summary>The newest first.</summary>
+    public IReadOnlyList<InstanceRow> InstancesEndingIn(string end, int limit) => Select(
+        $"SELECT {InstanceColumns} FROM instances WHERE substr(id, -length(?)) = ? ORDER BY row DESC LIMIT ?", ReadInstance, end, end, limit);
 
     public IReadOnlyList<ExecutionRow> Executions(InstanceId id) => Select(
         $"SELECT {ExecutionColumns} FROM executions WHERE instance = (SELECT row FROM instances WHERE id=?) ORDER BY seq",

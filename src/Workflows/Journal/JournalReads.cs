@@ -35,7 +35,20 @@ public enum ExecutionStatus
 /// <param name="DefinitionId">Null for all.</param>
 /// <param name="Status">Null for all.</param>
 /// <param name="BeforeRow">Row of the last instance of the page before; newest first.</param>
-public sealed record InstanceFilter(string? DefinitionId, InstanceStatus? Status, long BeforeRow = long.MaxValue, int Limit = 100);
+public sealed record InstanceFilter(string? DefinitionId, InstanceStatus? Status, long BeforeRow = long.MaxValue, int Limit = 100)
+{
+    /// <summary>The idempotency key it was started with; null for all.</summary>
+    public string? Key { get; init; }
+
+    /// <summary>Only those that an operator is awaited for.</summary>
+    public bool WithOpenIncident { get; init; }
+
+    /// <summary>Accepted then or later.</summary>
+    public DateTimeOffset Since { get; init; } = DateTimeOffset.MinValue;
+
+    /// <summary>Accepted before.</summary>
+    public DateTimeOffset Until { get; init; } = DateTimeOffset.MaxValue;
+}
 
 /// <param name="Row">Grows with each accepted instance of this journal; the key for paging.</param>
 /// <param name="Answer">JSON given by Respond.</param>

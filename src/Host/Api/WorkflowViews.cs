@@ -1,0 +1,105 @@
+using System.Text.Json.Nodes;
+using FlannelFlow.Workflows;
+
+namespace FlannelFlow.Host.Api;
+
+/// <summary>A page, newest first.</summary>
+/// <param name="Next">Give it as <c>before</c> to get the next page; null on the last.</param>
+public sealed record WorkflowPage(IReadOnlyList<WorkflowView> Items, long? Next);
+
+/// <summary>An instance.</summary>
+/// <param name="Row">Its place in the journal, for paging.</param>
+/// <param name="Error">The fault that it failed or is suspended with.</param>
+public sealed record WorkflowView(
+    long Row,
+    string Id,
+    string Definition,
+    string Key,
+    InstanceStatus Status,
+    DateTimeOffset AcceptedAt,
+    DateTimeOffset UpdatedAt,
+    DateTimeOffset? FinishedAt,
+    string? Error)
+{
+    public static WorkflowView Of(InstanceRow row) => new(
+        row.Row, row.Id.Value, row.DefinitionId, row.IdempotencyKey, row.Status, row.AcceptedAt, row.UpdatedAt, row.FinishedAt, row.Error);
+}
+
+/// <summary>All about an instance.</summary>
+/// <param name="Answer">What it told its caller, who need not have waited for the end.</param>
+public sealed record WorkflowDetail(
+    WorkflowView Workflow,
+    JsonNode? Input,
+    JsonNode? Variables,
+    JsonNode? Answer,
+    JsonNode? Output,
+    IReadOnlyList<ExecutionView> Executions,
+    IReadOnlyList<IncidentView> Incidents,
+    IReadOnlyList<AuditView> Audit,
+    IReadOnlyList<LaneDetail> Lanes)
+{
+    public static WorkflowDetail Of(WorkflowRuntime runtime, InstanceRow row) => new(
+        WorkflowView.Of(row),
+        JsonNode.Parse(row.Input),
+        JsonNode.Parse(row.Variables),
+        Parse(row.Answer),
+        Parse(row.Output),
+        [.. runtime.Executions(row.Id).Select(ExecutionView.Of)],
+        [.. runtime.Incidents(new IncidentFilter(OpenOnly: false, row.Id)).Select(i => new IncidentView(i.ActivityId, i.Message, i.OpenedAt, i.ClosedAt))],
+        [.. runtime.Audit(row.Id).Select(a => new AuditView(a.At, a.Alteration, a.ActivityId, JsonNode.Parse(a.Detail), a.Who, a.Why))],
+        [.. runtime.Lanes(row.Id).Select(l => new LaneDetail(l.Key, l.Mode, [.. l.Holders.Select(h => h.Value)], [.. l.Waiters.Select(w => w.Value)]))]);
+
+    internal static JsonNode? Parse(string? json) => json is null ? null : JsonNode.Parse(json);
+}
+
+public sealed record ExecutionView(
+    int Seq,
+    string Activity,
+    string Type,
+    ExecutionStatus Status,
+    int Attempt,
+    JsonNode? Input,
+    JsonNode? Output,
+    string? Error,
+    DateTimeOffset? DueAt,
+    DateTimeOffset StartedAt,
+    DateTimeOffset? EndedAt)
+{
+    public static ExecutionView Of(ExecutionRow row) => new(
+        row.Seq, row.ActivityId, row.ActivityType, row.Status, row.Attempt, WorkflowDetail.Parse(row.Input), WorkflowDetail.Parse(row.Output),
+        row.Error, row.DueAt, row.StartedAt, row.EndedAt);
+}
+
+public sealed record IncidentView(string? Activity, string Message, DateTimeOffset OpenedAt, DateTimeOffset? ClosedAt);
+
+public sealed record AuditView(DateTimeOffset At, string Alteration, string? Activity, JsonNode? Detail, string Who, string Why);
+
+/// <param name="Holders">Ids of the instances that hold it now.</param>
+/// <param name="Waiters">In the order of their arrival.</param>
+public sealed record LaneDetail(string Key, LaneMode Mode, IReadOnlyList<string> Holders, IReadOnlyList<string> Waiters);
+
+public sealed record DefinitionView(
+    string Id, int Version, string Name, string Hash, FaultPolicy OnFault, IReadOnlyList<string> Lanes, IReadOnlyList<StepView> Steps)
+{
+    public static DefinitionView Of(WorkflowDefinition definition) => new(
+        definition.Id, definition.Version, definition.Name, definition.Hash, definition.OnFault,
+        [.. definition.Lanes.Select(l => $"{l.Key} ({l.Mode})")],
+        [.. definition.Steps.Select(s => new StepView(s.Id, s.Type, s.Compensate))]);
+}
+
+/// <param name="Compensates">Whether it is undone when the workflow fails.</param>
+public sealed record StepView(string Id, string Type, bool Compensates);
+
+/// <summary>What is wrong with a definition file; nothing if the list is empty.</summary>
+public sealed record DefinitionCheck(IReadOnlyList<DefinitionError> Errors);
+
+/// <summary>A request to alter; the fields beside the first three belong to the kinds that need them.</summary>
+/// <param name="Kind">retry, skip, compensate, cancel, terminate or modifyVariable.</param>
+/// <param name="Outputs">skip: the step's outputs by name.</param>
+/// <param name="Variable">modifyVariable: its name.</param>
+/// <param name="Value">modifyVariable: null clears it.</param>
+public sealed record AlterationBody(
+    string? Kind, string? Who, string? Reason, JsonObject? Outputs = null, string? Variable = null, JsonNode? Value = null);
+
+/// <summary>RFC 9457.</summary>
+public sealed record Problem(string Title, int Status, string Detail);
