@@ -81,7 +81,7 @@ public sealed class WorkflowRuntime : IAsyncDisposable
         _activities = activities;
         _definitions = definitions.ToDictionary(d => d.Id, StringComparer.Ordinal);
         ICrashPoints? crashes = options.CrashPoints ?? ProcessCrash.From(options);
-        _writer = new JournalWriter(journal.Connection, options.QueuedCommits, crashes, cause => _executor!.Died("writing the journal", cause));
+        _writer = new JournalWriter(journal.Connection, options.QueuedCommits, crashes, cause => _executor!.Died("writing the journal", cause), cause => _executor!.Full(cause));
         _reader = new JournalReader(journal, _writer);
         _executor = new Executor(options, _writer, crashes, time, log);
         _recovered = new Recoverer(journal, activities, definitions, log).Load(_executor);
@@ -129,7 +129,10 @@ public sealed class WorkflowRuntime : IAsyncDisposable
         _resumed.TrySetResult();
     }
 
-    /// <summary>Completes when the instance is durable. Throws <see cref="InvalidStartException"/> if the start does not fit a definition.</summary>
+    /// <summary>
+    /// Completes when the instance is durable. Throws <see cref="InvalidStartException"/> if the start does not fit a definition,
+    /// <see cref="JournalFullException"/> while there is no space for it.
+    /// </summary>
     public async Task<InstanceId> StartAsync(StartWorkflow start, CancellationToken ct)
     {
         ArgumentNullException.ThrowIfNull(start);
@@ -265,6 +268,7 @@ public sealed class WorkflowRuntime : IAsyncDisposable
     {
         if (Interlocked.Exchange(ref _disposals, 1) != 0) return;
         if (_resumed.TrySetException(new RuntimeStoppedException("the workflow runtime is stopped"))) _ = _resumed.Task.Exception;
+        _writer.Stopping();
         await _executor.StopAsync();
         await Task.WhenAll(_executor.Runners.Select(r => r.Loop));
         // Those that never began, because there was no Resume.

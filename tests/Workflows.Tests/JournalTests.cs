@@ -188,10 +188,20 @@ public sealed class JournalTests
 
         Assert.Equal("new o", string.Join(' ', engine.Runtime.Instances(new InstanceFilter(null, null)).Select(i => i.IdempotencyKey)));
         Assert.Single(engine.Runtime.Executions(open));
+        Assert.Equal(2, Count(engine, "executions"));
         await engine.RunAsync("one", "newest");
         var events = await engine.EventsUntil(e => e.Seq == seen + 4);
         Assert.Equal(Enumerable.Range(0, events.Count).Select(n => events[0].Seq + n), events.Select(e => e.Seq));
         Assert.True(events[0].Seq > 500);
+    }
+
+    private static long Count(Engine engine, string table)
+    {
+        using var connection = new SqliteConnection($"Data Source={engine.Options.JournalPath};Pooling=False");
+        connection.Open();
+        using SqliteCommand command = connection.CreateCommand();
+        command.CommandText = $"SELECT count(*) FROM {table}";
+        return (long)command.ExecuteScalar()!;
     }
 
     private static void Execute(Engine engine, string sql)

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 
 namespace FlannelFlow.Workflows;
@@ -9,6 +10,11 @@ namespace FlannelFlow.Workflows;
 /// </remarks>
 internal static class Decider
 {
+    /// <summary>More recoveries than <see cref="CrashLoopLimit"/> within this time: perhaps it is this instance that kills the process.</summary>
+    public static readonly TimeSpan CrashLoopWindow = TimeSpan.FromHours(1);
+
+    public const int CrashLoopLimit = 5;
+
     public static Decision Accept(WorkflowDefinition definition, InstanceState state, bool granted, DecisionContext context)
     {
         var turn = new Turn(definition, state, context);
@@ -137,9 +143,26 @@ internal static class Decider
     {
         foreach (ExecutionState execution in turn.State.Executions)
         {
-            if (execution.IsUnderWay) Start(turn, Again(turn, execution));
-            else if (execution.IsScheduled) turn.Then(new Effect.Wake(execution.Seq, execution.DueAt!.Value));
+            if (execution.IsUnderWay && !IsCrashLoop(turn, execution)) Start(turn, Again(turn, execution));
+            else if (execution.IsScheduled) turn.Then(new Effect.Wake(execution.Seq, execution.DueAt!.Value, IsRecovered: true));
         }
+    }
+
+    /// <summary>Counts the recovery; true if it is one too many: suspended then, in doubt as it is, and the count begins anew.</summary>
+    private static bool IsCrashLoop(Turn turn, ExecutionState execution)
+    {
+        DateTimeOffset now = turn.Context.Now;
+        var recent = turn.State.Recoveries.RemoveAll(at => at <= now - CrashLoopWindow);
+        if (recent.Length < CrashLoopLimit)
+        {
+            turn.Set(turn.State with { Recoveries = recent.Add(now) });
+            return false;
+        }
+        turn.Set(turn.State with { Recoveries = [] });
+        Faults.Suspend(
+            turn, execution,
+            string.Create(CultureInfo.InvariantCulture, $"CrashLoop: {execution.ActivityId} was under way at {recent.Length + 1} ends of the process within {CrashLoopWindow.TotalHours:0} h; not resumed by itself"));
+        return true;
     }
 
     private static void Retry(Turn turn, ExecutionState execution)

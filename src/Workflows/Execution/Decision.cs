@@ -31,7 +31,8 @@ internal abstract record Effect
     public sealed record Attempt(ExecutionState Execution) : Effect;
 
     /// <summary>Post <see cref="InstanceEvent.Due"/> at that time.</summary>
-    public sealed record Wake(int Seq, DateTimeOffset At) : Effect;
+    /// <param name="IsRecovered">Set at start: if it is overdue, so may be many.</param>
+    public sealed record Wake(int Seq, DateTimeOffset At, bool IsRecovered = false) : Effect;
 
     /// <summary>The instance is terminal: end what runs, give back its lanes and close its mailbox.</summary>
     public sealed record Leave : Effect;

@@ -10,6 +10,9 @@ internal sealed class Executor(WorkflowRuntimeOptions options, JournalWriter wri
 {
     private readonly ConcurrentDictionary<InstanceId, InstanceRunner> _runners = new();
     private readonly CancellationTokenSource _stop = new();
+    private const int OverdueGroup = 64;
+    private static readonly TimeSpan OverdueInterval = TimeSpan.FromMilliseconds(10);
+    private int _overdue;
     private Task _died = Task.CompletedTask;
 
     public JournalWriter Writer => writer;
@@ -18,6 +21,12 @@ internal sealed class Executor(WorkflowRuntimeOptions options, JournalWriter wri
     public CancellationToken Stopping => _stop.Token;
     public LaneTable Lanes { get; } = new();
     public ICollection<InstanceRunner> Runners => _runners.Values;
+
+    /// <summary>
+    /// How long an overdue attempt waits after the start, in the order of asking: so many at once do not fall on what they failed on.
+    /// 10,000 are through in 1.6 s.
+    /// </summary>
+    public TimeSpan NextOverdueTurn() => OverdueInterval * ((Interlocked.Increment(ref _overdue) - 1) / OverdueGroup);
 
     public DecisionContext Context() => new(time.GetUtcNow(), options.BootId);
 
@@ -63,6 +72,13 @@ internal sealed class Executor(WorkflowRuntimeOptions options, JournalWriter wri
     {
         writer.Kill(cause);
         Died(act, cause);
+    }
+
+    /// <summary>The writer met a full disk, and waits; null: it goes on.</summary>
+    public void Full(Exception? cause)
+    {
+        if (cause is not null) log.LogError("The disk of the journal is full: workflows wait, and none is accepted until there is space again ({Cause})", cause.Message);
+        else log.LogWarning("The disk of the journal has space again: workflows go on");
     }
 
     /// <summary>The writer is dead.</summary>

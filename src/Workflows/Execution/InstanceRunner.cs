@@ -172,7 +172,7 @@ internal sealed class InstanceRunner(Executor executor, WorkflowDefinition defin
                     _attempt = AttemptAsync(attempt.Execution, _giveUp.Token);
                     break;
                 case Effect.Wake wake:
-                    WakeAt(wake.At, new InstanceEvent.Due(wake.Seq));
+                    Wake(wake);
                     break;
                 case Effect.Leave:
                     await GiveUpAttemptAsync();
@@ -198,10 +198,12 @@ internal sealed class InstanceRunner(Executor executor, WorkflowDefinition defin
         else if (_answer.Task.IsCompleted) Volatile.Write(ref _answer, new(TaskCreationOptions.RunContinuationsAsynchronously));
     }
 
-    private void WakeAt(DateTimeOffset at, InstanceEvent happened)
+    private void Wake(Effect.Wake wake)
     {
         _timer?.Dispose();
-        TimeSpan wait = at - executor.Time.GetUtcNow();
+        var happened = new InstanceEvent.Due(wake.Seq);
+        TimeSpan wait = wake.At - executor.Time.GetUtcNow();
+        if (wait <= TimeSpan.Zero && wake.IsRecovered) wait = executor.NextOverdueTurn();
         if (wait <= TimeSpan.Zero) Post(happened);
         else _timer = executor.Time.CreateTimer(_ => Post(happened), null, wait, Timeout.InfiniteTimeSpan);
     }

@@ -40,6 +40,9 @@ internal sealed record InstanceState
     /// <summary>Once undone it ends Cancelled, not Compensated.</summary>
     public bool IsCancelled { get; init; }
 
+    /// <summary>When it was found in doubt at a start, the latest last; no older than <see cref="Decider.CrashLoopWindow"/> when written.</summary>
+    public ImmutableArray<DateTimeOffset> Recoveries { get; init; } = [];
+
     public bool IsTerminal => Status is InstanceStatus.Finished or InstanceStatus.Compensated or InstanceStatus.Cancelled;
 
     public ExecutionState Execution(int seq) => Executions[seq - 1];

@@ -88,7 +88,7 @@ internal sealed class Journal : IDisposable
 
         var open = new List<InstanceState>();
         using var instances = new Statement(
-            connection, $"SELECT {JournalReader.InstanceColumns}, rev, claims, is_cancelled FROM instances WHERE finished_at IS NULL ORDER BY row");
+            connection, $"SELECT {JournalReader.InstanceColumns}, rev, claims, is_cancelled, recoveries FROM instances WHERE finished_at IS NULL ORDER BY row");
         using SqliteDataReader found = instances.Read();
         while (found.Read())
         {
@@ -106,6 +106,7 @@ internal sealed class Journal : IDisposable
                 Rev = found.GetInt64(14),
                 Status = row.Status,
                 IsCancelled = found.GetBoolean(16),
+                Recoveries = [.. JsonSerializer.Deserialize<long[]>(found.GetString(17))!.Select(ticks => new DateTimeOffset(ticks, TimeSpan.Zero))],
                 Variables = Values.Read(row.Variables),
                 Executions = executions.TryGetValue(row.Row, out List<ExecutionState>? list) ? [.. list] : [],
                 AnswerJson = row.Answer,

@@ -37,7 +37,7 @@ internal sealed class JournalTransaction : IDisposable
             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING row
             """);
         _updateInstance = new Statement(connection, """
-            UPDATE instances SET status=?, rev=?, variables=?, answer=?, output=?, error=?, is_cancelled=?, updated_at=?, finished_at=?
+            UPDATE instances SET status=?, rev=?, variables=?, answer=?, output=?, error=?, is_cancelled=?, recoveries=?, updated_at=?, finished_at=?
             WHERE row=? AND rev=?
             """);
         _upsertExecution = new Statement(connection, """
@@ -86,7 +86,7 @@ internal sealed class JournalTransaction : IDisposable
         InstanceState state = commit.State;
         int updated = _updateInstance.Run(
             state.Status.ToString(), state.Rev, Values.Write(state.Variables), state.AnswerJson, state.OutputJson, state.Error,
-            state.IsCancelled, commit.At, state.IsTerminal ? commit.At : null, state.Row, state.Rev - 1);
+            state.IsCancelled, JsonSerializer.Serialize(state.Recoveries.Select(at => at.UtcTicks)), commit.At, state.IsTerminal ? commit.At : null, state.Row, state.Rev - 1);
         if (updated != 1) throw new StaleRevisionException(state.Id, state.Rev - 1);
         WriteParts(state.Row, commit);
     }

@@ -14,6 +14,12 @@ internal sealed class JournalWriter : IDisposable
 {
     public const int GroupLimit = 256;
 
+    /// <summary>SQLITE_IOERR_SHMSIZE: the -shm file could not grow; sqlite3.h.</summary>
+    private const int ShmSize = 10 | (19 << 8);
+
+    /// <summary>How often a full disk is tried again.</summary>
+    private static readonly TimeSpan FullInterval = TimeSpan.FromMilliseconds(250);
+
     private readonly SqliteConnection _connection;
     private readonly JournalTransaction _transaction;
     private readonly Statement _begin;
@@ -21,20 +27,25 @@ internal sealed class JournalWriter : IDisposable
     private readonly Statement _release;
     private readonly Statement _undo;
     private readonly Statement _commit;
+    private readonly Statement _rollback;
     private readonly Channel<Pending> _queue;
     private readonly AutoResetEvent _wake = new(false);
     private readonly Thread _thread;
     private readonly ICrashPoints? _crashes;
     private readonly Action<Exception> _died;
+    private readonly Action<Exception?> _full;
     private volatile Exception? _dead;
+    private volatile bool _isStopping;
     private TaskCompletionSource<bool> _progress = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private long _committedSeq;
     private long _commits;
 
     /// <param name="connection">Open, owned by the writer from now on.</param>
     /// <param name="died">Called once, on the writer's thread, with what it died of.</param>
-    public JournalWriter(SqliteConnection connection, int capacity, ICrashPoints? crashes, Action<Exception> died)
+    /// <param name="full">Called on the writer's thread when the disk is full, with null when it is not any more.</param>
+    public JournalWriter(SqliteConnection connection, int capacity, ICrashPoints? crashes, Action<Exception> died, Action<Exception?> full)
     {
+        _full = full;
         _connection = connection;
         _crashes = crashes;
         _died = died;
@@ -45,6 +56,7 @@ internal sealed class JournalWriter : IDisposable
         _release = new Statement(connection, "RELEASE one");
         _undo = new Statement(connection, "ROLLBACK TO one");
         _commit = new Statement(connection, "COMMIT");
+        _rollback = new Statement(connection, "ROLLBACK");
         _queue = Channel.CreateBounded<Pending>(new BoundedChannelOptions(capacity) { SingleReader = true });
         _thread = new Thread(Run) { Name = "journal writer", IsBackground = true };
         _thread.Start();
@@ -64,7 +76,7 @@ internal sealed class JournalWriter : IDisposable
     }
 
     public Task<AcceptResult> AcceptAsync(InstanceCommit commit, JoinPolicy join, CancellationToken ct) =>
-        WriteAsync(t => t.Accept(commit, join), new CrashPoint(commit.State.DefinitionId, "accept", ""), ct);
+        WriteAsync(t => t.Accept(commit, join), new CrashPoint(commit.State.DefinitionId, "accept", ""), ct, isAdmission: true);
 
     public Task ApplyAsync(InstanceCommit commit, CrashPoint point, CancellationToken ct) =>
         WriteAsync(
@@ -79,10 +91,10 @@ internal sealed class JournalWriter : IDisposable
     public Task<int> PurgeAsync(DateTimeOffset before, int limit, CancellationToken ct) => WriteAsync(t => t.Purge(before, limit), null, ct);
 
     /// <summary>Once queued, it is committed whatever the token says: the token ends only the wait for a place in the queue.</summary>
-    private async Task<T> WriteAsync<T>(Func<JournalTransaction, T> write, CrashPoint? point, CancellationToken ct)
+    private async Task<T> WriteAsync<T>(Func<JournalTransaction, T> write, CrashPoint? point, CancellationToken ct, bool isAdmission = false)
     {
         if (_dead is { } dead) throw Stopped(dead);
-        var pending = new Pending<T>(write, point);
+        var pending = new Pending<T>(write, point) { IsAdmission = isAdmission };
         try
         {
             await _queue.Writer.WriteAsync(pending, ct);
@@ -102,7 +114,7 @@ internal sealed class JournalWriter : IDisposable
         {
             while (Take(group))
             {
-                Commit(group);
+                CommitWhenThereIsSpace(group);
                 group.Clear();
             }
         }
@@ -114,7 +126,7 @@ internal sealed class JournalWriter : IDisposable
         finally
         {
             _transaction.Dispose();
-            foreach (Statement statement in (Statement[])[_begin, _savepoint, _release, _undo, _commit]) statement.Dispose();
+            foreach (Statement statement in (Statement[])[_begin, _savepoint, _release, _undo, _commit, _rollback]) statement.Dispose();
             _connection.Dispose();
             Volatile.Read(ref _progress).TrySetResult(false);
         }
@@ -133,9 +145,57 @@ internal sealed class JournalWriter : IDisposable
         return true;
     }
 
+    /// <summary>Of a full disk nothing is lost: what is under way waits for space, with its lanes; what is new is refused.</summary>
+    /// <remarks>
+    /// SQLITE_FULL is a write that the file system refused before COMMIT: SQLite has taken the transaction back, and it can be tried
+    /// again, unlike after a failed fsync.
+    /// </remarks>
+    private void CommitWhenThereIsSpace(List<Pending> group)
+    {
+        bool waited = false;
+        while (group.Count > 0)
+        {
+            try
+            {
+                Commit(group);
+                break;
+            }
+            catch (SqliteException e) when (IsFull(e))
+            {
+                TakeBack();
+                Refuse(group, e);
+                if (!waited) _full(e);
+                waited = true;
+                if (group.Count == 0) break;
+                if (_isStopping) throw Stopped(e);
+                _wake.WaitOne(FullInterval);
+                ThrowIfDead();
+                while (group.Count < GroupLimit && _queue.Reader.TryRead(out Pending? pending)) group.Add(pending);
+            }
+        }
+        if (waited && group.Count > 0) _full(null);
+    }
+
+    private static bool IsFull(SqliteException e) => e.SqliteErrorCode == SQLitePCL.raw.SQLITE_FULL || e.SqliteExtendedErrorCode == ShmSize;
+
+    private void TakeBack()
+    {
+        // SQLite may have rolled back by itself.
+        if (SQLitePCL.raw.sqlite3_get_autocommit(_connection.Handle) == 0) _rollback.Run();
+        _transaction.LastSeq = CommittedSeq;
+    }
+
+    private static void Refuse(List<Pending> group, SqliteException cause)
+    {
+        foreach (Pending pending in group.Where(p => p.IsAdmission))
+            pending.Fail(new JournalFullException($"the disk of the journal is full, no workflow is accepted: {cause.Message}", cause));
+        group.RemoveAll(p => p.IsAdmission);
+    }
+
     private void Commit(List<Pending> group)
     {
         ThrowIfDead();
+        foreach (Pending pending in group) pending.Refused = null;
         _begin.Run();
         foreach (Pending pending in group)
         {
@@ -184,6 +244,13 @@ internal sealed class JournalWriter : IDisposable
         while (_queue.Reader.TryRead(out Pending? pending)) pending.Fail(Stopped(cause));
     }
 
+    /// <summary>From now on a full disk is not waited for: what it holds up is as in a crash.</summary>
+    public void Stopping()
+    {
+        _isStopping = true;
+        _wake.Set();
+    }
+
     /// <summary>As a kill would: nothing is written any more, not even what is queued.</summary>
     public void Kill(Exception cause)
     {
@@ -204,3 +271,6 @@ internal sealed class JournalWriter : IDisposable
         // _wake stays for the finalizer: a caller that lost the race against the closing may still set it.
     }
 }
+
+/// <summary>The disk of the journal is full. Nothing was accepted; the same start may be tried again.</summary>
+public sealed class JournalFullException(string message, Exception inner) : Exception(message, inner);

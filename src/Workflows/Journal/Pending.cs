@@ -3,6 +3,9 @@ namespace FlannelFlow.Workflows;
 /// <summary>A write on its way through the writer.</summary>
 internal abstract class Pending(CrashPoint? point)
 {
+    /// <summary>Whether it is refused, not kept waiting, while the disk is full.</summary>
+    public bool IsAdmission { get; init; }
+
     public CrashPoint? Point => point;
 
     /// <summary>Why its savepoint was rolled back; told, like success, after COMMIT.</summary>
