@@ -9,7 +9,6 @@ namespace FlannelFlow.EndToEnd.Tests.Contract;
 public sealed class ContractTests(OneHost lab) : IAsyncLifetime
 {
     private const string NetworkId = "t9aq37xmg6ptu3xawdz4183x2";
-    private const string EndpointId = "ef4e1fcd328bf994045f2891021deec93d5cd4e734a3603d8666b8c3852c321f";
 
     /// <summary>Every call that has arguments.</summary>
     private static readonly string[] CallsWithBody =
@@ -18,6 +17,9 @@ public sealed class ContractTests(OneHost lab) : IAsyncLifetime
         "/NetworkDriver.CreateEndpoint", "/NetworkDriver.DeleteEndpoint", "/NetworkDriver.EndpointOperInfo", "/NetworkDriver.Join",
         "/NetworkDriver.Leave", "/IpamDriver.RequestPool", "/IpamDriver.ReleasePool", "/IpamDriver.RequestAddress", "/IpamDriver.ReleaseAddress",
     ];
+
+    /// <summary>As libnetwork makes them, and like those never used again.</summary>
+    private readonly string _endpointId = Guid.NewGuid().ToString("N") + Guid.NewGuid().ToString("N");
 
     private PluginWire _wire = null!;
 
@@ -132,10 +134,10 @@ public sealed class ContractTests(OneHost lab) : IAsyncLifetime
         await CreateNetworkAsync(pool, gateway, options);
         await CreateNetworkAsync(pool, gateway, options);
         var address = await AddressAsync(node, "");
-        var reference = new JsonObject { ["NetworkID"] = NetworkId, ["EndpointID"] = EndpointId };
+        var reference = new JsonObject { ["NetworkID"] = NetworkId, ["EndpointID"] = _endpointId };
         var create = new JsonObject
         {
-            ["NetworkID"] = NetworkId, ["EndpointID"] = EndpointId, ["Options"] = new JsonObject(),
+            ["NetworkID"] = NetworkId, ["EndpointID"] = _endpointId, ["Options"] = new JsonObject(),
             ["Interface"] = new JsonObject { ["Address"] = address, ["AddressIPv6"] = "", ["MacAddress"] = "" },
         };
 
@@ -165,7 +167,7 @@ public sealed class ContractTests(OneHost lab) : IAsyncLifetime
 
         JsonObject Join() => new()
         {
-            ["NetworkID"] = NetworkId, ["EndpointID"] = EndpointId, ["SandboxKey"] = "/var/run/docker/netns/8fb2300b4c03", ["Options"] = new JsonObject(),
+            ["NetworkID"] = NetworkId, ["EndpointID"] = _endpointId, ["SandboxKey"] = "/var/run/docker/netns/8fb2300b4c03", ["Options"] = new JsonObject(),
         };
     }
 
@@ -178,7 +180,7 @@ public sealed class ContractTests(OneHost lab) : IAsyncLifetime
         var address = await AddressAsync(node, "");
         await OkAsync("/NetworkDriver.CreateEndpoint", new JsonObject
         {
-            ["NetworkID"] = NetworkId, ["EndpointID"] = EndpointId, ["Options"] = new JsonObject(),
+            ["NetworkID"] = NetworkId, ["EndpointID"] = _endpointId, ["Options"] = new JsonObject(),
             ["Interface"] = new JsonObject { ["Address"] = address, ["AddressIPv6"] = "", ["MacAddress"] = "02:11:22:33:44:55" },
         });
         // CreateEndpoint failed for Docker (a timeout): only the address is released, DeleteEndpoint never comes.

@@ -131,7 +131,7 @@ public sealed class PingLoop(Container container, string file)
     /// <summary>Ends the loop; fails if a packet was lost, or if hardly any was sent.</summary>
     public async Task EndWithoutLossAsync(int atLeast)
     {
-        var said = await container.ExecAsync("sh", "-c", $"kill -INT $(cat {file}.pid); while [ -d /proc/$(cat {file}.pid) ]; do sleep 0.05; done; tail -n 3 {file}");
+        var said = await container.ExecAsync("sh", "-c", $"kill -INT $(cat {file}.pid); i=0; until grep -q transmitted {file} || [ $i = 100 ]; do i=$((i+1)); sleep 0.05; done; tail -n 3 {file}");
         var counts = Regex.Match(said, @"(\d+) packets transmitted, (\d+) packets received");
         Assert.True(counts.Success, said);
         var sent = int.Parse(counts.Groups[1].Value, CultureInfo.InvariantCulture);
