@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using FlannelFlow.Workflows.Tests.Kit;
@@ -175,25 +174,4 @@ public sealed class CrashTests
     private sealed record Scenario(
         string[] Steps, (string Call, Exception Fault)[] Faults, string Text, InstanceStatus Status, string? Standing = null,
         params Alteration[] Alterations);
-
-    private sealed class CrashAt(int nth) : ICrashPoints
-    {
-        private readonly Lock _gate = new();
-
-        public List<string> Passed { get; } = [];
-        public bool Crashed { get; private set; }
-
-        public void Pass(CrashPoint point)
-        {
-            lock (_gate)
-            {
-                if (Crashed) return;
-                Passed.Add(point.ToString());
-                Crashed = Passed.Count == nth;
-                if (Crashed) throw new SimulatedCrashException(point);
-            }
-        }
-
-        public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"crash at {nth}");
-    }
 }

@@ -37,7 +37,7 @@ public sealed class DefinitionTests
                 { "id": "inner", "type": "Elsa.Sequence", "activities": [
                   { "id": "d", "type": "Test.Gate",
                     "gate": {"typeName": "String", "expression": {"type": "Literal", "value": null}},
-                    "customProperties": { "compensate": true, "recovery": "AtMostOnce" } },
+                    "customProperties": { "compensate": true, "recovery": "Transactional" } },
                   { "id": "e", "type": "Test.Probed" } ] },
                 { "id": "f", "type": "FlannelFlow.Respond", "customProperties": { "timeout": "00:00:10" },
                   "answer": {"typeName": "Text", "expression": {"type": "Literal", "value": "x"}} }
@@ -73,9 +73,9 @@ public sealed class DefinitionTests
             bad.json: $.root.activities[3].customProperties.retry.jitter: must be a number from 0 to 1
             bad.json: $.root.activities[3].customProperties.timeout: must be a time above zero, such as "00:00:20"
             bad.json: $.root.activities[4].activities[0].gate.expression: 'gate' must not be null
-            bad.json: $.root.activities[4].activities[0].customProperties.recovery: recovery mode AtMostOnce is not supported yet
+            bad.json: $.root.activities[4].activities[0].customProperties.recovery: recovery mode Transactional is not supported yet
             bad.json: $.root.activities[4].activities[0].customProperties.compensate: Test.Gate cannot compensate
-            bad.json: $.root.activities[4].activities[1]: recovery mode Probe is not supported yet
+            bad.json: $.root.activities[4].activities[1]: recovery mode Probe: Test.Probed cannot probe
             bad.json: $.root.activities[5].answer.typeName: unknown type 'Text'
             bad.json: $.root.activities[5].customProperties.timeout: FlannelFlow.Respond has no effect, so this means nothing on it
             bad.json: $.customProperties.lanes[0].mode: must be one of Shared, Exclusive
@@ -143,7 +143,7 @@ public sealed class DefinitionTests
 
     private static WorkflowDefinition Load(string text) => Assert.Single(DefinitionLoader.Load([new DefinitionFile("test.json", text)], Catalog));
 
-    /// <summary>Of a recovery mode that is not supported yet.</summary>
+    /// <summary>Of a recovery mode that it does not support.</summary>
     private sealed class ProbedActivity : Activity<Nothing, Nothing>
     {
         public override string Type => "Test.Probed";

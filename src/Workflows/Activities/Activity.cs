@@ -24,6 +24,15 @@ public abstract class Activity<TInput, TOutput>
 
     public abstract Task<TOutput> ExecuteAsync(TInput input, ActivityExecution execution, CancellationToken ct);
 
+    /// <summary>Whether <see cref="ProbeAsync"/> is implemented; a definition that asks Probe of another type does not load.</summary>
+    public virtual bool CanProbe => false;
+
+    /// <summary>
+    /// With <see cref="RecoveryMode.Probe"/>: asked before each attempt but the first whether an earlier one had its effect. Must have none itself.
+    /// </summary>
+    public virtual Task<ProbeResult<TOutput>> ProbeAsync(TInput input, ActivityExecution execution, CancellationToken ct) =>
+        throw new InvalidOperationException($"{Type} cannot probe");
+
     /// <summary>
     /// Undoes the effect of an execution that completed (its output is given) or is in doubt (output null).
     /// Must hold when the effect never happened, and when it was undone before.
@@ -31,6 +40,21 @@ public abstract class Activity<TInput, TOutput>
     public virtual Task CompensateAsync(TInput input, TOutput? output, ActivityExecution execution, CancellationToken ct) =>
         throw new InvalidOperationException($"{Type} cannot compensate");
 }
+
+public enum ProbeOutcome
+{
+    Done,
+    NotDone,
+
+    /// <summary>It cannot be told: an operator has to.</summary>
+    Unknown,
+}
+
+/// <summary>Whether an earlier attempt of an execution had its effect.</summary>
+/// <param name="Output">What the attempt would have given; with Done only.</param>
+/// <param name="Why">Why it is unknown.</param>
+public sealed record ProbeResult<TOutput>(ProbeOutcome Outcome, TOutput? Output = null, string? Why = null)
+    where TOutput : class;
 
 /// <summary>What an activity is told about the execution it serves.</summary>
 /// <param name="Instance">The instance the step belongs to.</param>
@@ -51,10 +75,12 @@ public enum RecoveryMode
     /// <summary>Run it again with the same key: the effect is "ensure" or "absent".</summary>
     Reexecute,
 
-    /// <summary>Ask the activity whether it happened. Not supported yet: does not load.</summary>
+    /// <summary>
+    /// Ask the activity whether it happened, also before a retry: done is its result, not done runs it again, unknown is an incident.
+    /// </summary>
     Probe,
 
-    /// <summary>Leave it to an operator. Not supported yet: does not load.</summary>
+    /// <summary>An incident: an operator says whether to retry, skip or compensate. Also when an attempt gave no result in its time.</summary>
     AtMostOnce,
 
     /// <summary>The effect is in the journal's own database. Not supported yet: does not load.</summary>

@@ -15,6 +15,8 @@ internal abstract class ActivityType
     public abstract string? Misfit(string property, JsonElement value);
 
     public abstract Task<string> ExecuteAsync(string input, ActivityExecution execution, CancellationToken ct);
+    public abstract bool CanProbe { get; }
+    public abstract Task<ProbeResult<string>> ProbeAsync(string input, ActivityExecution execution, CancellationToken ct);
     public abstract Task CompensateAsync(string input, string? output, ActivityExecution execution, CancellationToken ct);
 }
 
@@ -43,6 +45,17 @@ internal sealed class BoundActivityType<TInput, TOutput>(Activity<TInput, TOutpu
 
     public override async Task<string> ExecuteAsync(string input, ActivityExecution execution, CancellationToken ct) =>
         JsonSerializer.Serialize(await activity.ExecuteAsync(Read<TInput>(input), execution, ct), WorkflowJson.Options);
+
+    public override bool CanProbe => activity.CanProbe;
+
+    public override async Task<ProbeResult<string>> ProbeAsync(string input, ActivityExecution execution, CancellationToken ct)
+    {
+        ProbeResult<TOutput> found = await activity.ProbeAsync(Read<TInput>(input), execution, ct);
+        if (found.Outcome != ProbeOutcome.Done) return new ProbeResult<string>(found.Outcome, null, found.Why);
+        return found.Output is { } output
+            ? new ProbeResult<string>(ProbeOutcome.Done, JsonSerializer.Serialize(output, WorkflowJson.Options))
+            : throw new InvalidOperationException($"{Name}: the probe says done, but gives no output");
+    }
 
     public override Task CompensateAsync(string input, string? output, ActivityExecution execution, CancellationToken ct) =>
         activity.CompensateAsync(Read<TInput>(input), output is null ? null : Read<TOutput>(output), execution, ct);

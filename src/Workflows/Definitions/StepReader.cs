@@ -56,7 +56,6 @@ internal sealed class StepReader(
             if (!OwnProperties.Contains(property.PropertyName) && !ElsaProperties.Contains(property.PropertyName)) property.Error("unknown custom property");
             if (activity is null && OwnProperties.Contains(property.PropertyName)) property.Error($"{type} has no effect, so this means nothing on it");
         }
-        CheckRecovery(at, custom?.Optional("recovery"), activity);
         return new StepDefinition(id, type, at.Optional("name")?.Text() ?? id)
         {
             Inputs = bound,
@@ -64,6 +63,7 @@ internal sealed class StepReader(
             Activity = activity,
             Retry = custom?.Optional("retry") is { } retry ? ReadRetry(retry) : RetryPolicy.Never,
             Timeout = custom?.Optional("timeout")?.Duration(),
+            Recovery = ReadRecovery(at, custom?.Optional("recovery"), activity),
             Compensate = ReadCompensate(custom?.Optional("compensate"), activity),
             OnFault = custom?.Optional("onFault")?.Choice<FaultPolicy>() ?? onFault,
         };
@@ -204,11 +204,12 @@ internal sealed class StepReader(
         return true;
     }
 
-    private static void CheckRecovery(JsonCursor at, JsonCursor? given, ActivityType? activity)
+    private static RecoveryMode ReadRecovery(JsonCursor at, JsonCursor? given, ActivityType? activity)
     {
-        if (activity is null) return;
-        RecoveryMode? mode = given is null ? activity.Recovery : given.Value.Choice<RecoveryMode>();
-        if (mode is RecoveryMode.Probe or RecoveryMode.AtMostOnce or RecoveryMode.Transactional)
-            (given ?? at).Error($"recovery mode {mode} is not supported yet");
+        if (activity is null) return RecoveryMode.Reexecute;
+        RecoveryMode mode = (given is null ? activity.Recovery : given.Value.Choice<RecoveryMode>()) ?? RecoveryMode.Reexecute;
+        if (mode == RecoveryMode.Transactional) (given ?? at).Error($"recovery mode {mode} is not supported yet");
+        if (mode == RecoveryMode.Probe && !activity.CanProbe) (given ?? at).Error($"recovery mode {mode}: {activity.Name} cannot probe");
+        return mode;
     }
 }

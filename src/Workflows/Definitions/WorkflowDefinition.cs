@@ -91,6 +91,8 @@ public sealed record StepDefinition(string Id, string Type, string Name) : Activ
 
     public bool Compensate { get; init; }
 
+    public RecoveryMode Recovery { get; init; }
+
     public FaultPolicy OnFault { get; init; }
 
     internal bool IsRespond => Type == RespondType;

@@ -143,10 +143,23 @@ internal static class Decider
     {
         foreach (ExecutionState execution in turn.State.Executions)
         {
-            if (execution.IsUnderWay && !IsCrashLoop(turn, execution)) Start(turn, Again(turn, execution));
+            if (execution.IsUnderWay && MustAsk(turn, execution))
+            {
+                Faults.Suspend(
+                    turn, execution,
+                    $"{execution.ActivityId}: in doubt: the process ended while it ran, and it must not run twice by itself; retry, skip or compensate");
+            }
+            else if (execution.IsUnderWay && !IsCrashLoop(turn, execution))
+            {
+                Start(turn, Again(turn, execution));
+            }
             else if (execution.IsScheduled) turn.Then(new Effect.Wake(execution.Seq, execution.DueAt!.Value, IsRecovered: true));
         }
     }
+
+    /// <summary>An undoing may run twice, whatever its step: it must hold when it was done before.</summary>
+    private static bool MustAsk(Turn turn, ExecutionState execution) =>
+        execution.Status == ExecutionStatus.Running && Faults.Step(turn, execution).Recovery == RecoveryMode.AtMostOnce;
 
     /// <summary>Counts the recovery; true if it is one too many: suspended then, in doubt as it is, and the count begins anew.</summary>
     private static bool IsCrashLoop(Turn turn, ExecutionState execution)

@@ -221,8 +221,17 @@ internal sealed class InstanceRunner(Executor executor, WorkflowDefinition defin
             executor.Pass(PointOf(execution, "before-effect"));
             var facts = new ActivityExecution(Id, step.Id, execution.Attempt, $"{Id}/{execution.Seq}-{step.Id}{(undoing ? "/undo" : "")}");
             string? output = null;
+            bool probes = !undoing && step.Recovery == RecoveryMode.Probe && execution.Attempt > 1;
+            ProbeResult<string> found = probes
+                ? await step.Activity!.ProbeAsync(execution.Input, facts, either.Token)
+                : new ProbeResult<string>(ProbeOutcome.NotDone);
+            if (found.Outcome == ProbeOutcome.Unknown)
+            {
+                Post(new InstanceEvent.Failed(of, FaultKind.BrokenInvariant, $"whether an earlier attempt had its effect is unknown: {found.Why}", 0));
+                return;
+            }
             if (undoing) await step.Activity!.CompensateAsync(execution.Input, execution.Output, facts, either.Token);
-            else output = await step.Activity!.ExecuteAsync(execution.Input, facts, either.Token);
+            else output = found.Output ?? await step.Activity!.ExecuteAsync(execution.Input, facts, either.Token);
             executor.Pass(PointOf(execution, "after-effect"));
             Post(new InstanceEvent.Succeeded(of, output));
         }
@@ -237,7 +246,8 @@ internal sealed class InstanceRunner(Executor executor, WorkflowDefinition defin
         }
         catch (OperationCanceledException) when (deadline?.IsCancellationRequested == true)
         {
-            Post(new InstanceEvent.Failed(of, FaultKind.Retryable, $"no result within {step.Timeout}", executor.Chance()));
+            FaultKind kind = !undoing && step.Recovery == RecoveryMode.AtMostOnce ? FaultKind.BrokenInvariant : FaultKind.Retryable;
+            Post(new InstanceEvent.Failed(of, kind, $"no result within {step.Timeout}", executor.Chance()));
         }
         catch (Exception e)
         {
