@@ -100,8 +100,8 @@ public sealed class IpamDriver(
     }
 
     /// <summary>
-    /// The leader is served from the pool's service range, whatever the address is for: it asks for VIPs and for tasks alike. A --gateway
-    /// or --ip of the user's is taken as it is.
+    /// The leader is served from the pool's service range, whatever the address is for: it asks for VIPs and for tasks alike. An --ip of
+    /// the user's is taken as it is; a --gateway must be in the service range, or a host would hand the same address to a container.
     /// </summary>
     private async Task<RequestAddressAnswer> LeaderAddressAsync(
         IPv4Network pool, IPv4Address? requested, bool isGateway, PluginCall call, CancellationToken ct)
@@ -111,7 +111,7 @@ public sealed class IpamDriver(
         var range = AddressRange.Service(record.Layout());
         var kind = isGateway ? AddressKind.Gateway : AddressKind.Provisional;
         // A user's own address in a host subnet is that host's to hand out; the leader only repeats it.
-        if (requested is { } fixedAddress && !range.Network.Contains(fixedAddress))
+        if (!isGateway && requested is { } fixedAddress && !range.Network.Contains(fixedAddress))
             return Answer(fixedAddress, pool.Length);
         var given = await Refusing(() => addresses.RequestAsync(
             new AddressRequest(range, kind, requested, call.RequestId, options.HostName), ct));
