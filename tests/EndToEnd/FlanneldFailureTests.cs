@@ -2,7 +2,7 @@ using FlannelFlow.EndToEnd.Tests.Harness;
 
 namespace FlannelFlow.EndToEnd.Tests;
 
-/// <summary>A flanneld that cannot do its work: the container's start fails with flanneld's own words, and the host is as before.</summary>
+/// <summary>A flanneld that cannot do its work: the container does not start, flanneld's own words tell why, and the host is as before.</summary>
 [Collection(OneHostCollection.Name)]
 [Trait("Needs", "docker")]
 public sealed class FlanneldFailureTests(OneHost lab) : IAsyncLifetime
@@ -20,14 +20,14 @@ public sealed class FlanneldFailureTests(OneHost lab) : IAsyncLifetime
     public async Task WrongInterface_FailsTheContainer_WithThatMessage_AndIsUndone()
     {
         await lab[1].RestartDaemonAsync("FLANNEL_INTERFACE=nosuch");
-        await FailsAsync("nosuch");
+        await FailsAsync("no interface named nosuch");
     }
 
     [Fact]
     public async Task BusyVni_FailsTheContainer_WithThatMessage_AndIsUndone()
     {
         await lab[1].ShAsync("ip link add foreign0 type vxlan id 6514 local 10.77.0.11 dev eth0 dstport 8472 nolearning && ip link set foreign0 up");
-        await FailsAsync(@"6514");
+        await FailsAsync("VNI 6514 is in use by device foreign0");
     }
 
     [Fact]
@@ -47,9 +47,8 @@ public sealed class FlanneldFailureTests(OneHost lab) : IAsyncLifetime
 
         var refused = await lab[1].TryDockerAsync("run", "-d", "--name", "c1", "--network", "net1", "lab:latest", "sleep", "1000");
         Assert.False(refused.Ok, "the container started without a flanneld");
-        Assert.Matches(message, refused.All);
-        Run.Say(refused.All);
-        await lab[1].UntilLogAsync(mark, $"CreateNetwork refused: .*{message}");
+        // docker run itself only says that attaching took too long; the words are in dockerd's log ("fatal task error") and in ours.
+        Run.Say(await lab[1].UntilLogAsync(mark, $@"CreateNetwork refused: flanneld [^\n]*(\n[^\n]*){{0,8}}?{message}[^\n]*"));
         Assert.Matches($"\"kind\":\"stepFaulted\",\"activityId\":\"start-flannel\".*{message}", await lab[1].JournalAsync());
 
         await lab[1].DockerAsync("rm", "-f", "c1");

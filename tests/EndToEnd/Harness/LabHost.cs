@@ -69,14 +69,14 @@ public sealed partial class LabHost(Lab lab, int number)
         return reader.ReadToEnd();
     }
 
-    /// <summary>Waits until the daemon's log says something; that line.</summary>
+    /// <summary>Waits until the daemon's log says something; what matched, with the rest of its line.</summary>
     public async Task<string> UntilLogAsync(long mark, string pattern, int seconds = 10)
     {
         var found = "";
         await Wait.UntilAsync($"the daemon of host {Number} says /{pattern}/", seconds, () =>
         {
             var log = LogSince(mark);
-            found = log.Split('\n').FirstOrDefault(line => Regex.IsMatch(line, pattern)) ?? "";
+            found = Regex.Match(log, $"(?:{pattern}).*").Value;
             return Task.FromResult(found.Length > 0 ? null : "its log since then:\n" + log);
         });
         return found;
