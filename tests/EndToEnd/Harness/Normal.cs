@@ -49,6 +49,8 @@ public static partial class Normal
             }
 
             var key = parts[0];
+            // flannel's SubnetMin may be the very subnet that a host happened to lease.
+            if (key.EndsWith("/config", StringComparison.Ordinal)) return $"{key} = {parts[1]}";
             if (key.Contains("/addresses/", StringComparison.Ordinal)) key = key[..key.LastIndexOf('/')] + "/ADDRESS";
             return Text($"{key} = {parts[1]}", names);
         });
