@@ -107,7 +107,10 @@ public sealed class ContractTests(OneHost lab) : IAsyncLifetime
         {
             var again = await OkAsync("/IpamDriver.RequestPool", new JsonObject
             {
-                ["AddressSpace"] = "FlannelGlobal", ["Pool"] = pool, ["SubPool"] = "", ["V6"] = false,
+                ["AddressSpace"] = "FlannelGlobal",
+                ["Pool"] = pool,
+                ["SubPool"] = "",
+                ["V6"] = false,
                 ["Options"] = new JsonObject { ["com.docker.network.ipam.serial"] = "true" },
             });
             Assert.Equal((poolId, pool), (again["PoolID"]!.GetValue<string>(), again["Pool"]!.GetValue<string>()));
@@ -137,7 +140,9 @@ public sealed class ContractTests(OneHost lab) : IAsyncLifetime
         var reference = new JsonObject { ["NetworkID"] = NetworkId, ["EndpointID"] = _endpointId };
         var create = new JsonObject
         {
-            ["NetworkID"] = NetworkId, ["EndpointID"] = _endpointId, ["Options"] = new JsonObject(),
+            ["NetworkID"] = NetworkId,
+            ["EndpointID"] = _endpointId,
+            ["Options"] = new JsonObject(),
             ["Interface"] = new JsonObject { ["Address"] = address, ["AddressIPv6"] = "", ["MacAddress"] = "" },
         };
 
@@ -167,7 +172,10 @@ public sealed class ContractTests(OneHost lab) : IAsyncLifetime
 
         JsonObject Join() => new()
         {
-            ["NetworkID"] = NetworkId, ["EndpointID"] = _endpointId, ["SandboxKey"] = "/var/run/docker/netns/8fb2300b4c03", ["Options"] = new JsonObject(),
+            ["NetworkID"] = NetworkId,
+            ["EndpointID"] = _endpointId,
+            ["SandboxKey"] = "/var/run/docker/netns/8fb2300b4c03",
+            ["Options"] = new JsonObject(),
         };
     }
 
@@ -180,7 +188,9 @@ public sealed class ContractTests(OneHost lab) : IAsyncLifetime
         var address = await AddressAsync(node, "");
         await OkAsync("/NetworkDriver.CreateEndpoint", new JsonObject
         {
-            ["NetworkID"] = NetworkId, ["EndpointID"] = _endpointId, ["Options"] = new JsonObject(),
+            ["NetworkID"] = NetworkId,
+            ["EndpointID"] = _endpointId,
+            ["Options"] = new JsonObject(),
             ["Interface"] = new JsonObject { ["Address"] = address, ["AddressIPv6"] = "", ["MacAddress"] = "02:11:22:33:44:55" },
         });
         // CreateEndpoint failed for Docker (a timeout): only the address is released, DeleteEndpoint never comes.
@@ -241,7 +251,11 @@ public sealed class ContractTests(OneHost lab) : IAsyncLifetime
     {
         var pool = await OkAsync("/IpamDriver.RequestPool", new JsonObject
         {
-            ["AddressSpace"] = "FlannelGlobal", ["Pool"] = "", ["SubPool"] = "", ["Options"] = null, ["V6"] = false,
+            ["AddressSpace"] = "FlannelGlobal",
+            ["Pool"] = "",
+            ["SubPool"] = "",
+            ["Options"] = null,
+            ["V6"] = false,
         });
         var (id, cidr) = (pool["PoolID"]!.GetValue<string>(), pool["Pool"]!.GetValue<string>());
         var gateway = await AddressAsync(id, "", gatewayRequest: true);
@@ -261,7 +275,11 @@ public sealed class ContractTests(OneHost lab) : IAsyncLifetime
     {
         await OkAsync("/IpamDriver.RequestPool", new JsonObject
         {
-            ["AddressSpace"] = "FlannelLocal", ["Pool"] = pool, ["SubPool"] = "", ["Options"] = null, ["V6"] = false,
+            ["AddressSpace"] = "FlannelLocal",
+            ["Pool"] = pool,
+            ["SubPool"] = "",
+            ["Options"] = null,
+            ["V6"] = false,
         });
         await AddressAsync($"FlannelLocal/{pool}", gateway.Split('/')[0], gatewayRequest: true);
         await OkAsync("/NetworkDriver.CreateNetwork", new JsonObject

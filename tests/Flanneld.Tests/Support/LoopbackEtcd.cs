@@ -22,7 +22,8 @@ internal sealed class LoopbackEtcd : IAsyncDisposable
         [
             "--name", "t", "--data-dir", _directory.FullName, "--listen-client-urls", Endpoint, "--advertise-client-urls", Endpoint,
             "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", "t=" + peer, "--log-level", "error",
-        ]) { RedirectStandardError = true, RedirectStandardOutput = true })!;
+        ])
+        { RedirectStandardError = true, RedirectStandardOutput = true })!;
         await using var probe = new EtcdStore(
             new EtcdOptions { Endpoints = [Endpoint], CallTimeout = TimeSpan.FromSeconds(1) }, TimeProvider.System, NullLogger<EtcdStore>.Instance);
         await Wait.UntilAsync("etcd answers", async () =>
