@@ -31,4 +31,47 @@ public sealed class LaneRunTests
         // The later shared claim did not overtake the exclusive one.
         Assert.Equal(["+joined-later#1", "+removed#1", "+joined-later#1"], engine.Kernel.Calls);
     }
+
+    [Fact]
+    public async Task Terminal_IsAnsweredOnceTheLanesAreFree_WhichTheAttemptUnderWayHolds()
+    {
+        await using var engine = new Engine();
+        var stubborn = new StubbornActivity();
+        engine.Catalog.Add(stubborn);
+        engine.Definitions.Add(Definition.InLane("stubborn", "Exclusive", """{ "id": "s", "type": "Test.Stubborn" }"""));
+        await engine.RunAsync();
+        InstanceId id = await engine.Runtime.StartAsync(Engine.Start("stubborn", "1", """{"Net":"1"}"""), Engine.Token);
+        await stubborn.Arrived.Task.WaitAsync(Engine.Patience, Engine.Token);
+        Task<int> heldAtAnswer = HeldAtAnswerAsync();
+
+        await engine.Runtime.AlterAsync(id, new Alteration.Terminate(), "alice", "it hangs", Engine.Token);
+        Assert.Equal([id], Assert.Single(engine.Runtime.Lanes(id)).Holders);
+        stubborn.Release.SetResult();
+
+        Assert.Equal(0, await heldAtAnswer.WaitAsync(Engine.Patience, Engine.Token));
+
+        async Task<int> HeldAtAnswerAsync()
+        {
+            await engine.Runtime.AnswerAsync(id, Engine.Token);
+            return engine.Runtime.Lanes(id).Count;
+        }
+    }
+
+    private sealed record StubbornInput;
+
+    /// <summary>Does not honour its token.</summary>
+    private sealed class StubbornActivity : Activity<StubbornInput, Nothing>
+    {
+        public override string Type => "Test.Stubborn";
+
+        public TaskCompletionSource Arrived { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        public TaskCompletionSource Release { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public override async Task<Nothing> ExecuteAsync(StubbornInput input, ActivityExecution execution, CancellationToken ct)
+        {
+            Arrived.TrySetResult();
+            await Release.Task;
+            return Nothing.Instance;
+        }
+    }
 }

@@ -153,12 +153,12 @@ internal sealed class InstanceRunner(Executor executor, WorkflowDefinition defin
         }
     }
 
-    /// <summary>What is durable now is the state, and can be told.</summary>
+    /// <summary>What is durable now is the state, and can be told; that it is over only once its lanes are free, see Leave.</summary>
     private void Adopt(Decision decision)
     {
         _state = decision.State;
         if (decision.Commit is { } commit) executor.LogCommit(commit);
-        Tell();
+        if (!_state.IsTerminal) Tell();
     }
 
     private async Task CarryOutAsync(IReadOnlyList<Effect> effects)
@@ -177,6 +177,7 @@ internal sealed class InstanceRunner(Executor executor, WorkflowDefinition defin
                 case Effect.Leave:
                     await GiveUpAttemptAsync();
                     executor.Leave(this);
+                    Tell();
                     break;
             }
         }
