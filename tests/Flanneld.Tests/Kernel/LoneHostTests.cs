@@ -114,11 +114,10 @@ public sealed class LoneHostTests : IAsyncLifetime
     [Fact]
     public async Task PublishedBinary_Works()
     {
-        var binary = Environment.GetEnvironmentVariable("FLANNELD_AOT") ?? FindPublished();
-        Assert.SkipWhen(binary is null, "no published flanneld: set FLANNELD_AOT, or dotnet publish src/Flanneld -c Release -r linux-x64 -o artifacts/Flanneld");
+        var binary = FindPublished();
         await _lab.Etcd.PutAsync(Lab.Prefix + "/config", Config);
         await _lab.Etcd.PutAsync(Lab.Prefix + "/subnets/10.1.4.0-25", Support.Leases.Value("172.31.0.9", "02:00:00:00:00:09"));
-        var agent = Host.StartBinary(binary!);
+        var agent = Host.StartBinary(binary);
         await agent.IsReadyAsync();
         await Host.HasAsync("route 10.1.4.0/25 via 10.1.4.0 onlink");
         await _lab.Etcd.DeleteAsync(Lab.Prefix + "/subnets/10.1.4.0-25");
@@ -127,11 +126,11 @@ public sealed class LoneHostTests : IAsyncLifetime
         Assert.Equal(0, await agent.ExitAsync());
     }
 
-    private static string? FindPublished()
+    private static string FindPublished()
     {
         for (var directory = new DirectoryInfo(AppContext.BaseDirectory); directory is not null; directory = directory.Parent)
-            if (Path.Combine(directory.FullName, "artifacts", "Flanneld", "flanneld") is var path && File.Exists(path)) return path;
-        return null;
+            if (Path.Combine(directory.FullName, "artifacts", "flannelflow", "flanneld") is var path && File.Exists(path)) return path;
+        throw new InvalidOperationException("flanneld is not published: run build/publish.sh (./test does)");
     }
 
     private Task<string> HealthAsync() => Host.RunAsync("printf 'GET /readyz HTTP/1.0\\r\\n\\r\\n' | busybox nc -w 5 127.0.0.1 9099");
