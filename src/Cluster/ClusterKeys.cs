@@ -24,6 +24,18 @@ public sealed record ClusterKeys
 
     public string Addresses => $"{Prefix}/addresses/";
 
+    /// <summary>The mirror of Docker's networks, services and containers.</summary>
+    public string Docker => $"{Prefix}/docker/";
+
+    public string DockerNetworks => $"{Docker}networks/";
+
+    public string DockerServices => $"{Docker}services/";
+
+    public string DockerContainers => $"{Docker}containers/";
+
+    /// <summary>Who is there: <c>hosts/&lt;host&gt;</c>, and below that what the host tells of itself.</summary>
+    public string Hosts => $"{Prefix}/hosts/";
+
     public string Pool(IPv4Network pool) => Pools + pool.PathForm;
 
     public string Vni(int vni) => $"{Vnis}{vni}";
@@ -32,6 +44,16 @@ public sealed record ClusterKeys
     public FlannelKeys Network(IPv4Network pool) => new(Networks + pool.PathForm);
 
     public string AddressesOf(IPv4Network pool) => $"{Addresses}{pool.PathForm}/";
+
+    public string DockerNetwork(string id) => DockerNetworks + id;
+
+    public string DockerService(string id) => DockerServices + id;
+
+    public string DockerContainersOf(string host) => $"{DockerContainers}{host}/";
+
+    public string DockerContainer(string host, string id) => DockerContainersOf(host) + id;
+
+    public string Host(string host) => Hosts + host;
 
     public EtcdKeys All => EtcdKeys.Under(Prefix + "/");
 }

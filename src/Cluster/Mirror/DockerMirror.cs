@@ -1,0 +1,175 @@
+using System.Threading.Channels;
+using FlannelFlow.Cluster.Etcd;
+using Microsoft.Extensions.Logging;
+
+namespace FlannelFlow.Cluster.Mirror;
+
+/// <summary>This host's copy of the mirror in etcd: one read, then every change from its revision on; read anew after a compaction.</summary>
+/// <remarks>
+/// One loop (<see cref="RunAsync"/>) writes the state; anybody reads it. Whoever acts by it takes a <see cref="MirrorFollower"/> and says up
+/// to which revision it has acted: the least of these is what this host acknowledges to the others. Followers get the newest state, not each:
+/// what changed twice meanwhile is seen once.
+/// </remarks>
+public sealed class DockerMirror(IEtcd etcd, ClusterKeys keys, TimeProvider time, ILogger<DockerMirror> log)
+{
+    private static readonly TimeSpan RetryPause = TimeSpan.FromSeconds(1);
+    private readonly Lock _gate = new();
+    private readonly List<MirrorFollower> _followers = [];
+    private MirrorState? _current;
+    private TaskCompletionSource _changed = New();
+    private TaskCompletionSource _acted = New();
+
+    /// <summary>Null until it was read for the first time.</summary>
+    public MirrorState? Current
+    {
+        get
+        {
+            lock (_gate) return _current;
+        }
+    }
+
+    /// <summary>The revision by which all followers act; of the state itself while there is none; 0 before the first read.</summary>
+    public long AppliedRevision
+    {
+        get
+        {
+            lock (_gate) return AppliedLocked();
+        }
+    }
+
+    /// <summary>A new follower, which has acted by nothing yet: until it has, the host acknowledges nothing new.</summary>
+    public MirrorFollower Follow(string name)
+    {
+        var follower = new MirrorFollower(this, name);
+        lock (_gate) _followers.Add(follower);
+        return follower;
+    }
+
+    /// <summary>Completes when a state is there that satisfies the condition, at once if it is.</summary>
+    public async Task<MirrorState> WhenAsync(Func<MirrorState, bool> condition, CancellationToken ct)
+    {
+        while (true)
+        {
+            Task changed;
+            lock (_gate)
+            {
+                if (_current is { } state && condition(state)) return state;
+                changed = _changed.Task;
+            }
+
+            await changed.WaitAsync(ct);
+        }
+    }
+
+    /// <summary>Completes with the revision as soon as this host may acknowledge more than it did.</summary>
+    public async Task<long> WhenAppliedAsync(long after, CancellationToken ct)
+    {
+        while (true)
+        {
+            Task acted;
+            lock (_gate)
+            {
+                if (AppliedLocked() is var applied && applied > after) return applied;
+                acted = _acted.Task;
+            }
+
+            await acted.WaitAsync(ct);
+        }
+    }
+
+    /// <summary>Reads and watches until it is cancelled. An etcd that does not answer is waited for; what is there stays in use.</summary>
+    public async Task RunAsync(CancellationToken ct)
+    {
+        while (true)
+        {
+            try
+            {
+                await FollowEtcdAsync(ct);
+            }
+            catch (EtcdException e)
+            {
+                log.LogWarning("reading the mirror of Docker's objects: {Reason}; again in {Pause}", e.Message, RetryPause);
+                await Task.Delay(RetryPause, time, ct);
+            }
+        }
+    }
+
+    internal void Acted()
+    {
+        lock (_gate) Signal(ref _acted);
+    }
+
+    internal void Leave(MirrorFollower follower)
+    {
+        lock (_gate)
+        {
+            _followers.Remove(follower);
+            Signal(ref _acted);
+        }
+    }
+
+    /// <summary>1. One read. 2. Two watches from it, into one queue. 3. Each batch into the state, until history is lost or a watch fails.</summary>
+    private async Task FollowEtcdAsync(CancellationToken ct)
+    {
+        var read = await etcd.TransactAsync(
+            EtcdTransaction.ReadAll(
+                new EtcdOperation.Read(EtcdKeys.Under(keys.Docker)),
+                new EtcdOperation.Read(EtcdKeys.Under(keys.Hosts))),
+            ct);
+        Set(MirrorState.Read(keys, read.Revision, read.Ranges.SelectMany(range => range.Entries)));
+
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(ct);
+        var batches = Channel.CreateBounded<EtcdWatchBatch>(new BoundedChannelOptions(64) { SingleReader = true });
+        var watches = Task.WhenAll(
+            PumpAsync(EtcdKeys.Under(keys.Docker), read.Revision + 1, batches.Writer, stop.Token),
+            PumpAsync(EtcdKeys.Under(keys.Hosts), read.Revision + 1, batches.Writer, stop.Token));
+        try
+        {
+            await foreach (var batch in batches.Reader.ReadAllAsync(ct))
+            {
+                if (batch is not EtcdChanges changes) return;
+                Set(Current!.With(keys, changes));
+            }
+        }
+        finally
+        {
+            await stop.CancelAsync();
+            await watches.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    private async Task PumpAsync(EtcdKeys prefix, long fromRevision, ChannelWriter<EtcdWatchBatch> batches, CancellationToken ct)
+    {
+        try
+        {
+            await foreach (var batch in etcd.WatchAsync(prefix, fromRevision, ct)) await batches.WriteAsync(batch, ct);
+            batches.TryComplete();
+        }
+        catch (Exception e) when (e is EtcdException or OperationCanceledException)
+        {
+            batches.TryComplete(e);
+        }
+    }
+
+    private void Set(MirrorState state)
+    {
+        lock (_gate)
+        {
+            foreach (var key in state.Unreadable.Except(_current?.Unreadable ?? []))
+                log.LogWarning("{Key} in etcd is no record of this version, it counts as absent", key);
+            _current = state;
+            Signal(ref _changed);
+            if (_followers.Count == 0) Signal(ref _acted);
+        }
+    }
+
+    private long AppliedLocked() => _followers.Count == 0 ? _current?.Revision ?? 0 : _followers.Min(follower => follower.AppliedRevision);
+
+    private static void Signal(ref TaskCompletionSource source)
+    {
+        source.TrySetResult();
+        source = New();
+    }
+
+    private static TaskCompletionSource New() => new(TaskCreationOptions.RunContinuationsAsynchronously);
+}

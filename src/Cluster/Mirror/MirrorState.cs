@@ -1,0 +1,131 @@
+using System.Collections.Immutable;
+using FlannelFlow.Cluster.Etcd;
+
+namespace FlannelFlow.Cluster.Mirror;
+
+/// <summary>All that the mirror holds at one revision. Immutable: a change makes another.</summary>
+/// <remarks>
+/// A value that is no record of ours (a newer or a broken writer's) counts as absent and is named in <see cref="Unreadable"/>: one bad key
+/// must not blind a host to all others.
+/// </remarks>
+public sealed record MirrorState
+{
+    public static MirrorState Empty { get; } = new();
+
+    /// <summary>Of the last change of <c>docker/</c> that is in it (of a fresh read: the store's). It is what a host acknowledges.</summary>
+    public long Revision { get; init; }
+
+    /// <summary>By network id.</summary>
+    public ImmutableDictionary<string, NetworkRecord> Networks { get; init; } = ImmutableDictionary.Create<string, NetworkRecord>(StringComparer.Ordinal);
+
+    /// <summary>By service id.</summary>
+    public ImmutableDictionary<string, ServiceRecord> Services { get; init; } = ImmutableDictionary.Create<string, ServiceRecord>(StringComparer.Ordinal);
+
+    /// <summary>By container id, of all hosts.</summary>
+    public ImmutableDictionary<string, ContainerRecord> Containers { get; init; } = ImmutableDictionary.Create<string, ContainerRecord>(StringComparer.Ordinal);
+
+    /// <summary>By host name: those whose daemon lives.</summary>
+    public ImmutableDictionary<string, HostRecord> Hosts { get; init; } = ImmutableDictionary.Create<string, HostRecord>(StringComparer.Ordinal);
+
+    /// <summary>Keys whose value is no record.</summary>
+    public ImmutableSortedSet<string> Unreadable { get; init; } = ImmutableSortedSet.Create<string>(StringComparer.Ordinal);
+
+    /// <summary>The revision that every living host has acknowledged; that of this state when no host lives.</summary>
+    public long AcknowledgedRevision => Hosts.IsEmpty ? Revision : Hosts.Values.Min(host => host.AppliedRevision);
+
+    /// <summary>For tests and pure functions.</summary>
+    public static MirrorState Of(
+        long revision, IEnumerable<NetworkRecord> networks, IEnumerable<ServiceRecord> services, IEnumerable<ContainerRecord> containers) => Empty with
+    {
+        Revision = revision,
+        Networks = Empty.Networks.AddRange(networks.Select(network => KeyValuePair.Create(network.Id, network))),
+        Services = Empty.Services.AddRange(services.Select(service => KeyValuePair.Create(service.Id, service))),
+        Containers = Empty.Containers.AddRange(containers.Select(container => KeyValuePair.Create(container.Id, container))),
+    };
+
+    /// <summary>From a read of everything under <c>docker/</c> and <c>hosts/</c>, at one revision.</summary>
+    public static MirrorState Read(ClusterKeys keys, long revision, IEnumerable<EtcdEntry> entries)
+    {
+        var state = Empty;
+        foreach (var entry in entries) state = state.Put(keys, entry.Key, entry.Value);
+        return state with { Revision = revision };
+    }
+
+    /// <summary>With the changes of one transaction or more, in their order.</summary>
+    public MirrorState With(ClusterKeys keys, EtcdChanges changes)
+    {
+        var state = this;
+        var revision = Revision;
+        foreach (var change in changes.Events)
+        {
+            state = change.Kind switch
+            {
+                EtcdEventKind.Put => state.Put(keys, change.Entry.Key, change.Entry.Value),
+                EtcdEventKind.Delete => state.Without(keys, change.Entry.Key),
+            };
+            if (change.Entry.Key.StartsWith(keys.Docker, StringComparison.Ordinal)) revision = Math.Max(revision, change.Entry.ModRevision);
+        }
+
+        return state with { Revision = revision };
+    }
+
+    private MirrorState Put(ClusterKeys keys, string key, string value)
+    {
+        // What stood there goes first: a record that turned unreadable is absent, not stale.
+        var without = Without(keys, key);
+        if (MirrorKey.Parse(keys, key) is not { } parsed) return this;
+        switch (parsed.Kind)
+        {
+            case MirrorKind.Network when MirrorJson.TryRead(value, MirrorJsonContext.Default.NetworkRecord, out var network) && network.Id == parsed.Id:
+                return without with { Networks = without.Networks.SetItem(network.Id, network) };
+            case MirrorKind.Service when MirrorJson.TryRead(value, MirrorJsonContext.Default.ServiceRecord, out var service) && service.Id == parsed.Id:
+                return without with { Services = without.Services.SetItem(service.Id, service) };
+            case MirrorKind.Container when MirrorJson.TryRead(value, MirrorJsonContext.Default.ContainerRecord, out var container) && container.Id == parsed.Id:
+                return without with { Containers = without.Containers.SetItem(container.Id, container) };
+            case MirrorKind.Host when MirrorJson.TryRead(value, MirrorJsonContext.Default.HostRecord, out var host) && host.Host == parsed.Id:
+                return without with { Hosts = without.Hosts.SetItem(host.Host, host) };
+            default:
+                return without with { Unreadable = without.Unreadable.Add(key) };
+        }
+    }
+
+    private MirrorState Without(ClusterKeys keys, string key)
+    {
+        if (MirrorKey.Parse(keys, key) is not { } parsed) return this;
+        var state = Unreadable.Contains(key) ? this with { Unreadable = Unreadable.Remove(key) } : this;
+        return parsed.Kind switch
+        {
+            MirrorKind.Network => state with { Networks = state.Networks.Remove(parsed.Id) },
+            MirrorKind.Service => state with { Services = state.Services.Remove(parsed.Id) },
+
+            // A container that moved to another host's folder (a restored machine) is not removed by the old folder's end.
+            MirrorKind.Container when state.Containers.TryGetValue(parsed.Id, out var container) && container.Host == parsed.Host =>
+                state with { Containers = state.Containers.Remove(parsed.Id) },
+            MirrorKind.Container => state,
+            MirrorKind.Host => state with { Hosts = state.Hosts.Remove(parsed.Id) },
+        };
+    }
+}
+
+internal enum MirrorKind
+{
+    Network,
+    Service,
+    Container,
+    Host,
+}
+
+/// <param name="Host">Of a container only.</param>
+internal sealed record MirrorKey(MirrorKind Kind, string Id, string Host)
+{
+    /// <summary>Null for a key that is none of the mirror's, such as <c>hosts/&lt;host&gt;/workflows/…</c></summary>
+    public static MirrorKey? Parse(ClusterKeys keys, string key)
+    {
+        if (Rest(keys.DockerNetworks) is [var network]) return new MirrorKey(MirrorKind.Network, network, "");
+        if (Rest(keys.DockerServices) is [var service]) return new MirrorKey(MirrorKind.Service, service, "");
+        if (Rest(keys.DockerContainers) is [var home, var container]) return new MirrorKey(MirrorKind.Container, container, home);
+        return Rest(keys.Hosts) is [var host] ? new MirrorKey(MirrorKind.Host, host, "") : null;
+
+        string[]? Rest(string prefix) => key.StartsWith(prefix, StringComparison.Ordinal) ? key[prefix.Length..].Split('/') : null;
+    }
+}

@@ -1,0 +1,148 @@
+using FlannelFlow.Cluster.Etcd;
+using FlannelFlow.Cluster.Mirror;
+using FlannelFlow.Cluster.Tests.Support;
+using Microsoft.Extensions.Logging.Abstractions;
+using static FlannelFlow.Cluster.Tests.Mirror.Records;
+
+namespace FlannelFlow.Cluster.Tests.Mirror;
+
+[Trait("Needs", "etcd")]
+public sealed class DockerMirrorTests(EtcdProcess etcd) : IClassFixture<EtcdProcess>, IAsyncLifetime
+{
+    private static readonly TimeSpan Long = TimeSpan.FromSeconds(60);
+    private readonly CancellationTokenSource _stop = new();
+    private ClusterKeys _keys = null!;
+    private DockerMirror _mirror = null!;
+    private Task _running = Task.CompletedTask;
+
+    private static CancellationToken Ct => TestContext.Current.CancellationToken;
+
+    public ValueTask InitializeAsync()
+    {
+        _keys = etcd.NewKeys();
+        _mirror = new DockerMirror(etcd.Store, _keys, TimeProvider.System, NullLogger<DockerMirror>.Instance);
+        return ValueTask.CompletedTask;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync();
+        await _running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        _stop.Dispose();
+    }
+
+    [Fact]
+    public async Task Mirror_BeforeItsFirstRead_HasNoState()
+    {
+        Assert.Null(_mirror.Current);
+        Assert.Equal(0, _mirror.AppliedRevision);
+        await PutAsync(Network("net1", "10.1.0.0/20"));
+        Start();
+        Assert.Equal(["net1"], (await UntilAsync(_ => true)).Networks.Keys);
+    }
+
+    [Fact]
+    public async Task Mirror_FollowsEveryChange_AndItsRevisionIsThatOfTheChange()
+    {
+        Start();
+        await UntilAsync(_ => true);
+        var put = await PutAsync(Container("c1", "n1", null, ("net1", "10.1.2.3", null)));
+        Assert.Equal(put, (await UntilAsync(state => state.Containers.ContainsKey("c1"))).Revision);
+        await etcd.Store.DeleteAsync(EtcdKeys.One(_keys.DockerContainer("n1", "c1")), Ct);
+        Assert.Equal(put + 1, (await UntilAsync(state => state.Containers.IsEmpty)).Revision);
+    }
+
+    [Fact]
+    public async Task Mirror_AfterAnEtcdRestart_GoesOn()
+    {
+        await PutAsync(Network("net1", "10.1.0.0/20"));
+        Start();
+        await UntilAsync(state => state.Networks.Count == 1);
+        await etcd.KillAsync();
+        await etcd.StartAsync();
+        await etcd.Store.DeleteAsync(EtcdKeys.One(_keys.DockerNetwork("net1")), Ct);
+        await PutAsync(Network("net2", "10.2.0.0/20"));
+        Assert.Equal(["net2"], (await UntilAsync(state => state.Networks.ContainsKey("net2"))).Networks.Keys);
+    }
+
+    [Fact]
+    public async Task Mirror_WhoseWatchLostHistory_ReadsAnew()
+    {
+        // The range of the first read is long past when the watch begins, and compacted away.
+        var first = await PutAsync(Network("net1", "10.1.0.0/20"));
+        await etcd.Store.DeleteAsync(EtcdKeys.One(_keys.DockerNetwork("net1")), Ct);
+        var last = await PutAsync(Network("net2", "10.2.0.0/20"));
+        await etcd.EtcdctlAsync("compact", last.ToString(System.Globalization.CultureInfo.InvariantCulture));
+        var old = new EtcdOfThePast(etcd.Store, new EtcdRange(first, [new EtcdEntry(
+            _keys.DockerNetwork("net1"), MirrorJson.Write(Network("net1", "10.1.0.0/20")), first, first, 1, EtcdLeaseId.None)]));
+        _mirror = new DockerMirror(old, _keys, TimeProvider.System, NullLogger<DockerMirror>.Instance);
+        Start();
+        Assert.Equal(["net2"], (await UntilAsync(state => state.Networks.ContainsKey("net2"))).Networks.Keys);
+    }
+
+    [Fact]
+    public async Task Acknowledgement_IsTheLeastOfTheFollowers()
+    {
+        Start();
+        var state = await UntilAsync(_ => true);
+        Assert.Equal(state.Revision, _mirror.AppliedRevision);
+        var balancers = _mirror.Follow("load balancers");
+        var names = _mirror.Follow("names");
+        var revision = await PutAsync(Network("net1", "10.1.0.0/20"));
+        do state = await balancers.NextAsync(Ct);
+        while (state.Revision < revision);
+        balancers.Applied(state.Revision);
+        Assert.Equal(0, _mirror.AppliedRevision);
+
+        var acknowledged = _mirror.WhenAppliedAsync(0, Ct);
+        names.Applied(revision - 1);
+        Assert.Equal(revision - 1, await acknowledged.WaitAsync(Long, Ct));
+        names.Applied(revision);
+        Assert.Equal(revision, await _mirror.WhenAppliedAsync(revision - 1, Ct).WaitAsync(Long, Ct));
+        names.Applied(1);
+        Assert.Equal(revision, _mirror.AppliedRevision);
+
+        var next = await PutAsync(Network("net2", "10.2.0.0/20"));
+        await UntilAsync(state => state.Networks.Count == 2);
+        Assert.Equal(revision, _mirror.AppliedRevision);
+        names.Dispose();
+        balancers.Applied(next);
+        Assert.Equal(next, _mirror.AppliedRevision);
+    }
+
+    /// <summary>Answers the first read with what was; all else is the real store.</summary>
+    private sealed class EtcdOfThePast(IEtcd real, EtcdRange past) : IEtcd
+    {
+        private int _reads;
+
+        public Task<EtcdTransactionResult> TransactAsync(EtcdTransaction transaction, CancellationToken ct) => Interlocked.Increment(ref _reads) == 1
+            ? Task.FromResult(new EtcdTransactionResult(true, past.Revision, [past, new EtcdRange(past.Revision, [])]))
+            : real.TransactAsync(transaction, ct);
+
+        public IAsyncEnumerable<EtcdWatchBatch> WatchAsync(EtcdKeys keys, long fromRevision, CancellationToken ct) => real.WatchAsync(keys, fromRevision, ct);
+
+        public Task<EtcdRange> RangeAsync(EtcdKeys keys, CancellationToken ct) => throw new NotSupportedException();
+
+        public Task<EtcdRange> RangeAsync(EtcdKeys keys, long revision, CancellationToken ct) => throw new NotSupportedException();
+
+        public Task<long> PutAsync(string key, string value, EtcdLeaseId lease, CancellationToken ct) => throw new NotSupportedException();
+
+        public Task<long> DeleteAsync(EtcdKeys keys, CancellationToken ct) => throw new NotSupportedException();
+
+        public Task<EtcdLease> GrantLeaseAsync(TimeSpan timeToLive, CancellationToken ct) => throw new NotSupportedException();
+
+        public Task RevokeLeaseAsync(EtcdLeaseId lease, CancellationToken ct) => throw new NotSupportedException();
+
+        public Task<TimeSpan?> TimeToLiveAsync(EtcdLeaseId lease, CancellationToken ct) => throw new NotSupportedException();
+    }
+
+    private void Start() => _running = _mirror.RunAsync(_stop.Token);
+
+    private Task<MirrorState> UntilAsync(Func<MirrorState, bool> condition) => _mirror.WhenAsync(condition, Ct).WaitAsync(Long, Ct);
+
+    private Task<long> PutAsync(NetworkRecord record) =>
+        etcd.Store.PutAsync(_keys.DockerNetwork(record.Id), MirrorJson.Write(record), EtcdLeaseId.None, Ct);
+
+    private Task<long> PutAsync(ContainerRecord record) =>
+        etcd.Store.PutAsync(_keys.DockerContainer(record.Host, record.Id), MirrorJson.Write(record), EtcdLeaseId.None, Ct);
+}
