@@ -36,12 +36,12 @@ public sealed record MirrorState
     /// <summary>For tests and pure functions.</summary>
     public static MirrorState Of(
         long revision, IEnumerable<NetworkRecord> networks, IEnumerable<ServiceRecord> services, IEnumerable<ContainerRecord> containers) => Empty with
-    {
-        Revision = revision,
-        Networks = Empty.Networks.AddRange(networks.Select(network => KeyValuePair.Create(network.Id, network))),
-        Services = Empty.Services.AddRange(services.Select(service => KeyValuePair.Create(service.Id, service))),
-        Containers = Empty.Containers.AddRange(containers.Select(container => KeyValuePair.Create(container.Id, container))),
-    };
+        {
+            Revision = revision,
+            Networks = Empty.Networks.AddRange(networks.Select(network => KeyValuePair.Create(network.Id, network))),
+            Services = Empty.Services.AddRange(services.Select(service => KeyValuePair.Create(service.Id, service))),
+            Containers = Empty.Containers.AddRange(containers.Select(container => KeyValuePair.Create(container.Id, container))),
+        };
 
     /// <summary>From a read of everything under <c>docker/</c> and <c>hosts/</c>, at one revision.</summary>
     public static MirrorState Read(ClusterKeys keys, long revision, IEnumerable<EtcdEntry> entries)
