@@ -1,0 +1,55 @@
+namespace FlannelFlow.Linux.LoadBalancing;
+
+/// <summary>
+/// The two firewall marks of one service in one network: TCP and UDP are two services to IPVS, so that a drained backend's UDP flows, which
+/// have no end, can be cut while its TCP connections live on (dataplane-facts.md, 3.6).
+/// </summary>
+/// <remarks>
+/// An index, allocated once for the whole cluster, gives both. Marks are <c>0x1xxx?xxx</c> with bits 14 and 15 clear: those are
+/// Kubernetes' and flannel's "masquerade" and "drop" bits, which their rules test with a mask. What lies outside is not ours.
+/// </remarks>
+public readonly record struct FwMarkPair
+{
+    private const uint Ours = 0x1000_0000, OursMask = 0xF000_C000;
+
+    public const int LastIndex = (1 << 25) - 1;
+
+    private FwMarkPair(int index) => Index = index;
+
+    /// <summary>0 to <see cref="LastIndex"/>.</summary>
+    public int Index { get; }
+
+    public uint Tcp => Encode(2 * (uint)Index);
+
+    public uint Udp => Encode((2 * (uint)Index) + 1);
+
+    public static FwMarkPair Of(int index)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(index);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(index, LastIndex);
+        return new FwMarkPair(index);
+    }
+
+    /// <summary>The pair that a mark is of; null if it is not one of ours.</summary>
+    public static FwMarkPair? From(uint mark) =>
+        (mark & OursMask) == Ours ? new FwMarkPair((int)(Decode(mark) >> 1)) : null;
+
+    public uint Of(TransportProtocol protocol) => protocol switch
+    {
+        TransportProtocol.Tcp => Tcp,
+        TransportProtocol.Udp => Udp,
+    };
+
+    public override string ToString() => $"0x{Tcp:x}/0x{Udp:x}";
+
+    private static uint Encode(uint number) => Ours | ((number & ~0x3FFFu) << 2) | (number & 0x3FFF);
+
+    private static uint Decode(uint mark) => ((mark & 0x0FFF_0000) >> 2) | (mark & 0x3FFF);
+}
+
+/// <summary>With the numbers of the IP header.</summary>
+public enum TransportProtocol
+{
+    Tcp = 6,
+    Udp = 17,
+}
