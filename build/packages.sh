@@ -14,6 +14,9 @@ busybox-static  /bin/busybox              the test image, made without a registr
 iperf3          /usr/bin/iperf3           throughput, in the test image
 jq              /usr/bin/jq               reading JSON in scripts
 curl            /usr/bin/curl             asking a daemon over its unix socket
+user-mode-linux /usr/bin/linux.uml        a kernel with IPVS, also where this machine has none: the guest of the lab
+e2fsprogs       /usr/sbin/mkfs.ext4       the disk of that guest
+ipvsadm         /usr/sbin/ipvsadm         reading IPVS in tests; the peer of the benchmark
 kmod            /usr/sbin/modprobe        dockerd loads kernel modules where there are any
 procps          /usr/bin/pgrep            finding processes
 util-linux      /usr/bin/nsenter          entering namespaces
