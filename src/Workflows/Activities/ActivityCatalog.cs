@@ -14,8 +14,12 @@ public sealed class ActivityCatalog
         where TOutput : class
     {
         ArgumentNullException.ThrowIfNull(activity);
-        if (!_types.TryAdd(activity.Type, new BoundActivityType<TInput, TOutput>(activity)))
-            throw new ArgumentException($"activity type {activity.Type} is registered twice", nameof(activity));
+        return Add(new BoundActivityType<TInput, TOutput>(activity));
+    }
+
+    internal ActivityCatalog Add(ActivityType type)
+    {
+        if (!_types.TryAdd(type.Name, type)) throw new ArgumentException($"activity type {type.Name} is registered twice", nameof(type));
         return this;
     }
 

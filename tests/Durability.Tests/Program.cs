@@ -1,0 +1,18 @@
+using FlannelFlow.Durability.Tests;
+using FlannelFlow.Durability.Tests.Crashes;
+using Xunit.Runner.InProc.SystemConsole;
+
+// A campaign of tests/campaigns, or the test runner.
+try
+{
+    return args switch
+    {
+        ["crash", .. var options] => await CrashCommand.RunAsync(new Arguments(options, "--scenario", "--at", "--then", "--every", "--parallel")),
+        _ => await ConsoleRunner.Run(args),
+    };
+}
+catch (ArgumentException e)
+{
+    await Console.Error.WriteLineAsync($"{args[0]}: {e.Message}");
+    return 2;
+}
