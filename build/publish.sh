@@ -1,6 +1,6 @@
 #!/bin/bash
-# publish.sh [OUT] - builds what a host needs into OUT (default artifacts/flannelflow): the daemon with its workflows, flanneld and
-# the bridge (both NativeAOT), and the managed plugin's folder. Only what changed is built again.
+# publish.sh [OUT] - builds what a host needs into OUT (default artifacts/flannelflow): the daemon with its workflows, flanneld, the
+# bridge and the runtime wrapper (all three NativeAOT), and the managed plugin's folder. Only what changed is built again.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out=${1:-artifacts/flannelflow}
@@ -12,6 +12,7 @@ publish() { # PROJECT EXTRA...
 publish src/Host --no-self-contained
 publish src/Flanneld
 publish src/Bridge
-rm -f "$out"/*.dbg "$out"/flanneld.pdb "$out"/flannelflow-bridge.pdb
+publish src/RuntimeWrapper
+rm -f "$out"/*.dbg "$out"/flanneld.pdb "$out"/flannelflow-bridge.pdb "$out"/flannelflow-runc.pdb
 rm -rf "$out/workflows"; cp -r workflows "$out/workflows"
 src/Bridge/plugin/build.sh "$out/flannelflow-bridge" "$out/plugin"
