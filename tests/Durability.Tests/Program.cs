@@ -1,5 +1,6 @@
 using FlannelFlow.Durability.Tests;
 using FlannelFlow.Durability.Tests.Crashes;
+using FlannelFlow.Durability.Tests.Kills;
 using Xunit.Runner.InProc.SystemConsole;
 
 // A campaign of tests/campaigns, or the test runner.
@@ -8,6 +9,8 @@ try
     return args switch
     {
         ["crash", .. var options] => await CrashCommand.RunAsync(new Arguments(options, "--scenario", "--at", "--then", "--every", "--parallel")),
+        ["kill", .. var options] => await KillCommand.RunAsync(new Arguments(options, "--cycles", "--seed", "--folder")),
+        ["victim", .. var arguments] => await Victim.RunAsync(arguments),
         _ => await ConsoleRunner.Run(args),
     };
 }
