@@ -9,6 +9,7 @@ namespace FlannelFlow.EndToEnd.Tests;
 public sealed class AddressTests(ThreeHosts lab) : IAsyncLifetime
 {
     private static readonly int PerHost = Run.IsLong ? 60 : 12;
+    private static readonly int AtOnce = Run.IsLong ? 60 : 3;
 
     public async ValueTask InitializeAsync() => await lab.ClearAsync();
 
@@ -31,7 +32,7 @@ public sealed class AddressTests(ThreeHosts lab) : IAsyncLifetime
             using var over = CancellationTokenSource.CreateLinkedTokenSource(Run.Ct);
             var watcher = WatchLiveAddressesAsync(over.Token);
             var said = await Task.WhenAll(lab.Hosts.Select(host => host.TryShAsync(
-                $"seq {PerHost} | xargs -P 3 -I@ sh -c 'docker run -d --name r{round}-@ --network net1 lab:latest sleep 100000 >/dev/null || exit 255'")));
+                $"seq {PerHost} | xargs -P {AtOnce} -I@ sh -c 'docker run -d --name r{round}-@ --network net1 lab:latest sleep 100000 >/dev/null || exit 255'")));
             Assert.All(said, host => Assert.True(host.Ok, host.ToString()));
 
             var living = await LiveAddressesAsync();
@@ -45,7 +46,7 @@ public sealed class AddressTests(ThreeHosts lab) : IAsyncLifetime
                 string.Join('\n', living.Where(endpoint => endpoint.Host == host.Number).Select(endpoint => endpoint.Address).Order(StringComparer.Ordinal)),
                 inContainers);
 
-            said = await Task.WhenAll(lab.Hosts.Select(host => host.TryShAsync($"seq {PerHost} | xargs -P 3 -I@ docker rm -f r{round}-@")));
+            said = await Task.WhenAll(lab.Hosts.Select(host => host.TryShAsync($"seq {PerHost} | xargs -P {AtOnce} -I@ docker rm -f r{round}-@")));
             Assert.All(said, host => Assert.True(host.Ok, host.ToString()));
             await over.CancelAsync();
             seen += await watcher;
