@@ -20,6 +20,9 @@ ipvsadm         /usr/sbin/ipvsadm         reading IPVS in tests; the peer of the
 kmod            /usr/sbin/modprobe        dockerd loads kernel modules where there are any
 procps          /usr/bin/pgrep            finding processes
 util-linux      /usr/bin/nsenter          entering namespaces
+dnsutils        /usr/bin/dig              asking our DNS servers, over UDP and TCP
+dnsperf         /usr/bin/dnsperf          loading them
+dnsmasq-base    /usr/sbin/dnsmasq         a peer to measure them with
 clang           /usr/bin/clang            the linker of NativeAOT
 zlib1g-dev      /usr/include/zlib.h       what NativeAOT links against
 '

@@ -9,5 +9,8 @@ public sealed class NameBoard
 
     public NameIndex Current => _current;
 
+    /// <summary>False: nothing was published yet, so that nothing is known, not even that there is nothing.</summary>
+    public bool IsReady => !ReferenceEquals(_current, NameIndex.Empty);
+
     public void Publish(NameIndex names) => _current = names;
 }

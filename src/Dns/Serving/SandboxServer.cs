@@ -23,7 +23,7 @@ public sealed record ServerSockets(Socket Udp, Socket Tcp) : IDisposable
 /// <list type="bullet">
 /// <item>One loop reads the UDP socket. It answers what it knows at once, and hands what must be forwarded to a task of its own, so that a
 /// slow upstream delays no local name. The local answer allocates nothing.</item>
-/// <item>An empty datagram is answered with an empty one: whoever sends them sees that the loop lives.</item>
+/// <item>A datagram of one byte or none is sent back as it came: who sent it sees that the loop lives, and that all that came before is answered.</item>
 /// <item>Each TCP connection is a task; queries on it are answered in their order.</item>
 /// <item>Everything that was begun is awaited by <see cref="DisposeAsync"/>. The sockets close first, so nothing waits for a client.</item>
 /// </list>
@@ -55,6 +55,7 @@ public sealed class SandboxServer : IAsyncDisposable
     private readonly Task _udp;
     private readonly Task _tcp;
     private int _connections;
+    private bool _disposed;
     private long _answered, _forwarded;
 
     /// <param name="chance">Makes a source of chance for one loop; it need not be thread safe.</param>
@@ -79,8 +80,24 @@ public sealed class SandboxServer : IAsyncDisposable
     /// <summary>Queries for which upstreams were asked.</summary>
     public long Forwarded => Volatile.Read(ref _forwarded);
 
+    /// <summary>Completes when what was being forwarded is answered, or the patience is over; what comes meanwhile is served too.</summary>
+    public async Task DrainAsync(TimeSpan patience)
+    {
+        Task[] running;
+        lock (_gate) running = [.. _running];
+        try
+        {
+            await Task.WhenAll(running).WaitAsync(patience, _time);
+        }
+        catch (TimeoutException)
+        {
+            // TCP connections are among them, which last as long as their clients like.
+        }
+    }
+
     public async ValueTask DisposeAsync()
     {
+        if (Interlocked.Exchange(ref _disposed, true)) return;
         await _stop.CancelAsync();
         _sockets.Dispose();
         await Task.WhenAll(_udp, _tcp);
@@ -108,10 +125,13 @@ public sealed class SandboxServer : IAsyncDisposable
                 var length = await socket.ReceiveFromAsync(query, SocketFlags.None, client, CancellationToken.None);
                 // From itself: forged, and an answer would go round for ever.
                 if (client.Equals(own)) continue;
-                var response = length == 0
-                    ? Respond(out var written)
-                    : _responder.Respond(query.AsSpan(0, length), isUdp: true, answer, MostByUdp, chance, out written);
-                switch (response)
+                if (length <= 1)
+                {
+                    socket.SendTo(query.AsSpan(0, length), SocketFlags.None, client);
+                    continue;
+                }
+
+                switch (_responder.Respond(query.AsSpan(0, length), isUdp: true, answer, MostByUdp, chance, out var written))
                 {
                     case Response.Answered:
                         _answered++;
@@ -134,12 +154,6 @@ public sealed class SandboxServer : IAsyncDisposable
             {
                 return;
             }
-        }
-
-        static Response Respond(out int written)
-        {
-            written = 0;
-            return Response.Answered;
         }
     }
 

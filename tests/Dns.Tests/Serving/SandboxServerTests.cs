@@ -38,11 +38,18 @@ public sealed class SandboxServerTests
     }
 
     [Fact]
-    public async Task EmptyDatagram_IsAnsweredWithOne()
+    public async Task Probe_ComesBackBehindAllAnswers()
     {
         await using var server = new Loopback(MessageTests.Many(1));
         using var client = server.Client();
-        Assert.Empty(await Loopback.AskAsync(client, []));
+        for (var i = 0; i < 100; i++) await client.SendAsync(Local, SocketFlags.None, Loopback.Ct);
+        await client.SendAsync(Array.Empty<byte>(), SocketFlags.None, Loopback.Ct);
+        await client.SendAsync(new byte[] { 7 }, SocketFlags.None, Loopback.Ct);
+        var buffer = new byte[512];
+        for (var i = 0; i < 100; i++) Assert.InRange(await client.ReceiveAsync(buffer, SocketFlags.None, Loopback.Ct), 12, 512);
+        Assert.Equal(0, await client.ReceiveAsync(buffer, SocketFlags.None, Loopback.Ct));
+        Assert.Equal(1, await client.ReceiveAsync(buffer, SocketFlags.None, Loopback.Ct));
+        Assert.Equal(7, buffer[0]);
     }
 
     [Theory]

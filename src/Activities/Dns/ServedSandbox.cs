@@ -1,0 +1,140 @@
+using System.Net;
+using System.Net.Sockets;
+using FlannelFlow.Dns.Serving;
+using FlannelFlow.Dns.Upstreams;
+using FlannelFlow.Linux.Firewall;
+using FlannelFlow.Linux.Namespaces;
+using Microsoft.Extensions.Logging;
+
+namespace FlannelFlow.Activities.Dns;
+
+/// <summary>A sandbox's DNS server, its probe, and the redirect to it.</summary>
+/// <remarks>
+/// Made whole or not at all. Until the first <see cref="Probe"/>, and whenever probes cease, Docker's resolver answers; the end of this process
+/// needs no tidying up.
+/// </remarks>
+public sealed class ServedSandbox : IAsyncDisposable
+{
+    private static readonly TimeSpan FarewellPatience = TimeSpan.FromSeconds(1);
+
+    private readonly NetworkNamespace _namespace;
+    private readonly NftTable _table;
+    private readonly SandboxServer _server;
+    private readonly Socket _probe;
+    private readonly TimeProvider _time;
+
+    private ServedSandbox(NetworkNamespace sandbox, NftTable table, SandboxServer server, Socket probe, TimeProvider time)
+    {
+        _namespace = sandbox;
+        _table = table;
+        _server = server;
+        _probe = probe;
+        _time = time;
+    }
+
+    public SandboxServer Server => _server;
+
+    /// <summary>Whether the path means the namespace that is served: paths are used again.</summary>
+    public bool IsAt(string path)
+    {
+        try
+        {
+            using var there = NetworkNamespace.Open(path);
+            return there.Inode == _namespace.Inode;
+        }
+        catch (IOException)
+        {
+            return false;
+        }
+    }
+
+    /// <param name="path">Of the sandbox's network namespace.</param>
+    /// <param name="life">For how long one sign of life is good, see <see cref="DnsRedirect"/>.</param>
+    /// <exception cref="IOException">There is none.</exception>
+    /// <exception cref="SocketException">Its loopback interface is not up.</exception>
+    /// <exception cref="CommandException">nft refused.</exception>
+    public static async Task<ServedSandbox> StartAsync(
+        string path, NameBoard board, DnsOptions options, SandboxModel model, TimeSpan life, TimeProvider time, Func<Random> chance, ILogger log, CancellationToken ct)
+    {
+        var sandbox = NetworkNamespace.Open(path);
+        try
+        {
+            var sockets = new SandboxSockets(sandbox);
+            var (listening, probe) = sockets.OpenServer();
+            var server = new SandboxServer(listening, new Responder(board, options, model), new Forwarder(sockets, time), time, chance, log);
+            try
+            {
+                var table = DnsRedirect.TableIn(new CommandRunner(time) { NetworkNamespace = sandbox });
+                await table.ReplaceAsync(DnsRedirect.Body(new RedirectPorts(PortOf(listening.Udp), PortOf(listening.Tcp), PortOf(probe)), life), ct);
+                return new ServedSandbox(sandbox, table, server, probe, time);
+            }
+            catch
+            {
+                await server.DisposeAsync();
+                probe.Dispose();
+                throw;
+            }
+        }
+        catch
+        {
+            sandbox.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Asks the server for a sign of life; if it gives one, queries come to it for another life.</summary>
+    public void Probe()
+    {
+        Span<byte> echo = stackalloc byte[1];
+        try
+        {
+            while (_probe.Available > 0) _probe.Receive(echo);
+            _probe.Send(ReadOnlySpan<byte>.Empty);
+        }
+        catch (SocketException)
+        {
+            // The queue is full, or the namespace's loopback interface went down: no sign of life, so Docker's resolver answers.
+        }
+    }
+
+    /// <summary>From now on queries go to Docker's resolver. Completes when those that came before are answered, as far as that is up to us.</summary>
+    public async Task FarewellAsync()
+    {
+        using var patience = new CancellationTokenSource(FarewellPatience, _time);
+        try
+        {
+            byte[] farewell = [0];
+            await _probe.SendAsync(farewell, SocketFlags.None, patience.Token);
+            // Earlier probes' echoes, which are empty, may come first.
+            while (await _probe.ReceiveAsync(farewell, SocketFlags.None, patience.Token) == 0)
+            {
+            }
+
+            await _server.DrainAsync(FarewellPatience);
+        }
+        catch (Exception e) when (e is SocketException or OperationCanceledException)
+        {
+            // Nobody is there to say farewell to.
+        }
+    }
+
+    /// <summary>Says farewell, ends the server and takes the redirect away.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        await FarewellAsync();
+        await _server.DisposeAsync();
+        _probe.Dispose();
+        try
+        {
+            await _table.DeleteAsync(CancellationToken.None);
+        }
+        catch (CommandException)
+        {
+            // Without its server the table does nothing, and it goes with the sandbox.
+        }
+
+        _namespace.Dispose();
+    }
+
+    private static int PortOf(Socket socket) => ((IPEndPoint)socket.LocalEndPoint!).Port;
+}

@@ -1,0 +1,169 @@
+using System.Net;
+using System.Net.Sockets;
+using FlannelFlow.Activities.Dns;
+using FlannelFlow.Dns.Upstreams;
+
+namespace FlannelFlow.Activities.Tests;
+
+/// <summary>The server, the redirect and real clients in a namespace that looks like a container's.</summary>
+[Trait("Needs", "kernel")]
+public sealed class ServedSandboxTests
+{
+    private static CancellationToken Ct => TestContext.Current.CancellationToken;
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Queries_GoToUs_AsLongAsWeAreAlive(bool withIptables)
+    {
+        await using var sandbox = await DnsSandbox.CreateAsync(withIptables);
+        sandbox.Board.Publish(DnsSandbox.Names);
+        using var udp = sandbox.Client(ProtocolType.Udp);
+        Assert.Equal(DnsSandbox.Docker, await DnsSandbox.AskAsync(udp));
+
+        await using (var served = await sandbox.ServeAsync())
+        {
+            Assert.Equal(DnsSandbox.Docker, await DnsSandbox.AskAsync(udp));
+            await AliveAsync(served, sandbox);
+
+            // The same socket, so the same connection to the kernel.
+            Assert.Equal(DnsSandbox.Ours, await DnsSandbox.AskAsync(udp));
+            using var tcp = sandbox.Client(ProtocolType.Tcp);
+            Assert.Equal(DnsSandbox.Ours, await DnsSandbox.AskAsync(tcp));
+
+            await served.FarewellAsync();
+            Assert.Equal(DnsSandbox.Docker, await DnsSandbox.AskAsync(udp));
+            Assert.Equal(DnsSandbox.Ours, await DnsSandbox.AskAsync(tcp));
+            using var another = sandbox.Client(ProtocolType.Tcp);
+            Assert.Equal(DnsSandbox.Docker, await DnsSandbox.AskAsync(another));
+
+            await AliveAsync(served, sandbox);
+            Assert.Equal(DnsSandbox.Ours, await DnsSandbox.AskAsync(udp));
+            Assert.Equal(DnsSandbox.Docker, await DnsSandbox.AskAsync(another));
+        }
+
+        Assert.Equal(DnsSandbox.Docker, await DnsSandbox.AskAsync(udp));
+        Assert.DoesNotContain("flannelflow", await sandbox.Commands.RunCheckedAsync("nft", ["list", "ruleset"], null, Ct), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Clients_OfManyKinds_Resolve()
+    {
+        await using var sandbox = await DnsSandbox.CreateAsync();
+        sandbox.Board.Publish(DnsSandbox.Names);
+        await using var served = await sandbox.ServeAsync();
+        await AliveAsync(served, sandbox);
+
+        Assert.Equal(DnsSandbox.Ours, await sandbox.GetentAsync("web"));
+        Assert.Equal(DnsSandbox.Ours, await sandbox.GetentAsync("WEB.net"));
+        Assert.Equal("", await sandbox.GetentAsync("nobody"));
+        Assert.Equal(300, (await sandbox.GetentAsync("many")).Split('\n').Length);
+        Assert.Equal(DnsSandbox.Ours, (await sandbox.DigAsync("web")).Trim());
+        Assert.Equal(DnsSandbox.Ours, (await sandbox.DigAsync("web", "+tcp")).Trim());
+        Assert.Equal(DnsSandbox.Ours, (await sandbox.DigAsync("web", "+noedns")).Trim());
+        Assert.Equal("", (await sandbox.DigAsync("web", "AAAA")).Trim());
+        Assert.Equal("web.net.", (await sandbox.DigAsync("-x", DnsSandbox.Ours)).Trim());
+        Assert.Equal(300, (await sandbox.DigAsync("tasks.many")).Trim().Split('\n').Length);
+        Assert.Contains(DnsSandbox.Ours, await sandbox.Commands.RunCheckedAsync("busybox", ["nslookup", "web", "127.0.0.11"], null, Ct), StringComparison.Ordinal);
+        Assert.Equal(0, sandbox.AskedDocker);
+    }
+
+    /// <summary>What kill -9 leaves: closed sockets, and the redirect to them.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Server_IsGoneWithoutFarewell_TheFirstClientIsToldAndTheNextAttemptReachesDocker(bool withIptables)
+    {
+        await using var sandbox = await DnsSandbox.CreateAsync(withIptables);
+        sandbox.Board.Publish(DnsSandbox.Names);
+        await using var served = await sandbox.ServeAsync();
+        await AliveAsync(served, sandbox);
+        using var udp = sandbox.Client(ProtocolType.Udp);
+        Assert.Equal(DnsSandbox.Ours, await DnsSandbox.AskAsync(udp));
+        served.Probe();
+        await served.Server.DisposeAsync();
+
+        var told = await Assert.ThrowsAsync<SocketException>(() => DnsSandbox.AskAsync(udp));
+        Assert.Equal(SocketError.ConnectionRefused, told.SocketErrorCode);
+        Assert.Equal(DnsSandbox.Docker, await DnsSandbox.AskAsync(udp));
+        using var tcp = sandbox.Client(ProtocolType.Tcp);
+        Assert.Equal(DnsSandbox.Docker, await DnsSandbox.AskAsync(tcp));
+    }
+
+    [Fact]
+    public async Task Server_IsGoneWithoutFarewell_GlibcDoesNotNotice()
+    {
+        await using var sandbox = await DnsSandbox.CreateAsync();
+        sandbox.Board.Publish(DnsSandbox.Names);
+        await using var served = await sandbox.ServeAsync();
+        await AliveAsync(served, sandbox);
+        served.Probe();
+        await served.Server.DisposeAsync();
+        Assert.Equal(DnsSandbox.Docker, await sandbox.GetentAsync("web"));
+    }
+
+    [Fact]
+    public async Task Server_IsGoneWithoutFarewell_TheFirstTcpClientIsToldToo()
+    {
+        await using var sandbox = await DnsSandbox.CreateAsync();
+        sandbox.Board.Publish(DnsSandbox.Names);
+        await using var served = await sandbox.ServeAsync();
+        await AliveAsync(served, sandbox);
+        served.Probe();
+        await served.Server.DisposeAsync();
+        Assert.Equal(SocketError.ConnectionRefused, Assert.Throws<SocketException>(() => sandbox.Client(ProtocolType.Tcp)).SocketErrorCode);
+        using var second = sandbox.Client(ProtocolType.Tcp);
+        Assert.Equal(DnsSandbox.Docker, await DnsSandbox.AskAsync(second));
+    }
+
+    /// <summary>A server that still has its sockets, and does not answer any more.</summary>
+    [Fact]
+    public async Task Server_Hangs_DockerAnswersWhenItsLifeIsOver()
+    {
+        await using var sandbox = await DnsSandbox.CreateAsync();
+        sandbox.Board.Publish(DnsSandbox.Names);
+        await using var served = await sandbox.ServeAsync(DnsRedirect.Life);
+        await AliveAsync(served, sandbox);
+        using var udp = sandbox.Client(ProtocolType.Udp);
+        while (await DnsSandbox.AskAsync(udp) != DnsSandbox.Docker) await Task.Delay(TimeSpan.FromMilliseconds(50), TimeProvider.System, Ct);
+    }
+
+    /// <summary>A container in networks of Docker's own too: what we do not know is asked of Docker's resolver, which we have taken the place of.</summary>
+    [Fact]
+    public async Task Unknown_WithDockersResolverAsUpstream_IsAskedThere()
+    {
+        await using var sandbox = await DnsSandbox.CreateAsync();
+        sandbox.Board.Publish(DnsSandbox.Names);
+        await using var served = await sandbox.ServeAsync(UpstreamChoice.DockersResolver);
+        await AliveAsync(served, sandbox);
+        Assert.Equal(DnsSandbox.Docker, (await sandbox.DigAsync("elsewhere")).Trim());
+        Assert.Equal(DnsSandbox.Docker, (await sandbox.DigAsync("elsewhere", "+tcp")).Trim());
+        Assert.Equal(DnsSandbox.Ours, (await sandbox.DigAsync("web")).Trim());
+        Assert.Equal((2, 2), (sandbox.AskedDocker, served.Server.Forwarded));
+    }
+
+    [Fact]
+    public async Task Upstream_OfTheHost_IsAskedFromTheHost()
+    {
+        await using var sandbox = await DnsSandbox.CreateAsync();
+        using var upstream = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
+        upstream.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        await using var served = await sandbox.ServeAsync(new UpstreamModel((IPEndPoint)upstream.LocalEndPoint!, UpstreamSide.Host));
+        await AliveAsync(served, sandbox);
+        using var client = sandbox.Client(ProtocolType.Udp);
+        var asked = DnsSandbox.AskAsync(client);
+        var buffer = new byte[512];
+        var query = await upstream.ReceiveFromAsync(buffer, SocketFlags.None, new IPEndPoint(IPAddress.Any, 0), Ct);
+        buffer[2] |= 0x80;
+        buffer[3] = 3;
+        await upstream.SendToAsync(buffer.AsMemory(0, query.ReceivedBytes), SocketFlags.None, query.RemoteEndPoint, Ct);
+        await asked;
+    }
+
+    private static async Task AliveAsync(ServedSandbox served, DnsSandbox sandbox)
+    {
+        served.Probe();
+        while (!(await sandbox.Commands.RunCheckedAsync("nft", ["list", "set", "ip", "flannelflow-dns", "alive"], null, Ct)).Contains("expires", StringComparison.Ordinal))
+            served.Probe();
+    }
+}
