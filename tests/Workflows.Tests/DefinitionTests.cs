@@ -54,12 +54,11 @@ public sealed class DefinitionTests
             bad.json: $.inputs[2].type: unknown type 'Strin'
             bad.json: $.variables[0]: "three" is no Int32
             bad.json: $.customProperties.onFault: must be one of Compensate, Suspend, Continue
-            bad.json: $.root.activities[0].type: unknown activity type 'Test.Ensur' (known: Elsa.Sequence, FlannelFlow.Respond, Test.Ensure, Test.Gate, Test.Probed)
+            bad.json: $.root.activities[0].type: unknown activity type 'Test.Ensur' (known: Elsa.Delay, Elsa.Fault, Elsa.Flowchart, Elsa.ForEach, Elsa.Fork, Elsa.If, Elsa.Parallel, Elsa.Sequence, FlannelFlow.Respond, Test.Ensure, Test.Gate, Test.Probed)
             bad.json: $.root.activities[1]: input 'thing' (String) of Test.Ensure is missing
             bad.json: $.root.activities[2].id: duplicate activity id 'b'
             bad.json: $.root.activities[2].thing.expression.value: 7 is no String
             bad.json: $.root.activities[2].size.typeName: 'size' of Test.Ensure is Int32, not String
-            bad.json: $.root.activities[2].size.expression: variable 'Handle' is used before a step sets it
             bad.json: $.root.activities[2].colour: Test.Ensure has no input 'colour' (known: note, size, thing)
             bad.json: $.root.activities[2].note.expression: unknown expression type 'JavaScript' (known: Input, Literal, Variable)
             bad.json: $.root.activities[2].handle.memoryReference.id: variable 'Count' is Int32, the output is String
@@ -77,7 +76,8 @@ public sealed class DefinitionTests
             bad.json: $.root.activities[4].activities[0].customProperties.compensate: Test.Gate cannot compensate
             bad.json: $.root.activities[4].activities[1]: recovery mode Probe: Test.Probed cannot probe
             bad.json: $.root.activities[5].answer.typeName: unknown type 'Text'
-            bad.json: $.root.activities[5].customProperties.timeout: FlannelFlow.Respond has no effect, so this means nothing on it
+            bad.json: $.root.activities[5].customProperties.timeout: this means nothing on FlannelFlow.Respond
+            bad.json: $.root.activities[2].size.expression: variable 'Handle' is used before a step sets it
             bad.json: $.customProperties.lanes[0].mode: must be one of Shared, Exclusive
             bad.json: $.customProperties.lanes[1].key: placeholder {Nat} is no input (known: Net, Nets)
             bad.json: $.customProperties.lanes[2].key: 'net/{' has a brace that is no placeholder {Input}

@@ -32,7 +32,7 @@ public sealed class JournalTests
         var e = await Assert.ThrowsAsync<JournalUnusableException>(engine.OpenAsync);
 
         Assert.Equal(
-            $"journal {engine.Options.JournalPath} has version 99, this program knows up to 2: it was written by a newer FlannelFlow", e.Message);
+            $"journal {engine.Options.JournalPath} has version 99, this program knows up to {JournalSchema.Version}: it was written by a newer FlannelFlow", e.Message);
         Assert.Equal(before, await File.ReadAllBytesAsync(engine.Options.JournalPath, Engine.Token));
     }
 

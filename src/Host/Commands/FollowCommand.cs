@@ -93,6 +93,9 @@ public static class FollowCommand
             JournalEventKind.Altered => ("altered", "magenta"),
             JournalEventKind.StepSkipped => ("  skipped", "yellow"),
             JournalEventKind.CompensationSkipped => ("  taken as undone", "yellow"),
+            JournalEventKind.ScopeEntered => ("  into", "grey"),
+            JournalEventKind.ScopeLeft => ("  out of", "grey"),
+            JournalEventKind.StepWaits => ("  waits", "blue"),
         };
         var instance = journalEvent.Instance.Value;
         var shortId = instance.Length > 6 ? instance[^6..] : instance;

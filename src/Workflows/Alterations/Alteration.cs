@@ -18,11 +18,13 @@ public abstract record Alteration
     /// Runs the faulted step (or its undoing) again now, its failures forgotten. If its input resolves to something else by now (a
     /// variable was modified) that is a new execution; the old one stays in doubt, and compensation covers both.
     /// </summary>
-    public sealed record Retry : Alteration;
+    /// <param name="Activity">Null is all that stand.</param>
+    public sealed record Retry(string? Activity = null) : Alteration;
 
     /// <summary>Takes the faulted step as done with these outputs, or its undoing as done, and goes on.</summary>
     /// <param name="Outputs">By property; all that the definition binds. Not for an undoing.</param>
-    public sealed record Skip(JsonObject? Outputs = null) : Alteration;
+    /// <param name="Activity">Needed where several stand, in branches.</param>
+    public sealed record Skip(JsonObject? Outputs = null, string? Activity = null) : Alteration;
 
     /// <summary>Gives up: undoes in reverse what completed or is in doubt, and ends Compensated.</summary>
     public sealed record Compensate : Alteration;

@@ -18,8 +18,6 @@ internal sealed class DefinitionReader(JsonCursor root, ActivityCatalog activiti
 
     private readonly Dictionary<string, WorkflowInput> _inputs = new(StringComparer.Ordinal);
     private readonly Dictionary<string, WorkflowVariable> _variables = new(StringComparer.Ordinal);
-    private readonly List<StepDefinition> _steps = [];
-    private readonly HashSet<string> _activityIds = new(StringComparer.Ordinal);
 
     /// <summary>The definition, or null if errors were added.</summary>
     public WorkflowDefinition? Read()
@@ -39,10 +37,12 @@ internal sealed class DefinitionReader(JsonCursor root, ActivityCatalog activiti
         foreach (JsonCursor variable in root.Optional("variables")?.Items() ?? []) ReadVariable(variable);
 
         // 2
-        var stepReader = new StepReader(activities, _inputs, _variables);
         var custom = root.Optional("customProperties");
         FaultPolicy onFault = ReadOnFault(custom);
-        SequenceDefinition? sequence = root.Required("root") is { } top ? ReadRoot(top, stepReader, onFault) : null;
+        var bindings = new BindingReader(_inputs, _variables);
+        var tree = new TreeReader(new StepReader(activities, bindings), bindings, onFault);
+        ActivityDefinition? top = root.Required("root") is { } topAt ? tree.ReadRoot(topAt) : null;
+        if (top is not null) VariableFlow.Check(top, _variables.Values);
 
         // 3
         List<LaneTemplate> lanes = [.. (custom?.Optional("lanes")?.Items() ?? []).Select(ReadLane).OfType<LaneTemplate>()];
@@ -62,8 +62,7 @@ internal sealed class DefinitionReader(JsonCursor root, ActivityCatalog activiti
             Outputs = outputs,
             Lanes = lanes,
             OnFault = onFault,
-            Root = sequence!,
-            Steps = _steps,
+            Root = top!,
         };
     }
 
@@ -104,42 +103,6 @@ internal sealed class DefinitionReader(JsonCursor root, ActivityCatalog activiti
             if (property.PropertyName is not ("lanes" or "onFault")) property.Error("unknown custom property of a workflow");
         }
         return custom?.Optional("onFault")?.Choice<FaultPolicy>() ?? FaultPolicy.Compensate;
-    }
-
-    private SequenceDefinition? ReadRoot(JsonCursor at, StepReader steps, FaultPolicy onFault)
-    {
-        if (ReadActivity(at, steps, onFault) is not { } activity) return null;
-        if (activity is SequenceDefinition sequence) return sequence;
-        at.Error($"the root must be an {StepReader.SequenceType}");
-        return null;
-    }
-
-    private ActivityDefinition? ReadActivity(JsonCursor at, StepReader steps, FaultPolicy onFault)
-    {
-        if (!at.IsObject("an activity")) return null;
-        string? id = at.Required("id")?.Text();
-        string? type = at.Required("type")?.Text();
-        if (id is not null && !_activityIds.Add(id)) at.Optional("id")?.Error($"duplicate activity id '{id}'");
-        if (id is null || type is null) return null;
-        if (type == StepReader.SequenceType) return ReadSequence(at, id, steps, onFault);
-
-        StepDefinition? step = steps.Read(at, id, type, onFault);
-        if (step is not null) _steps.Add(step);
-        return step;
-    }
-
-    private SequenceDefinition ReadSequence(JsonCursor at, string id, StepReader steps, FaultPolicy onFault)
-    {
-        foreach (JsonCursor property in at.Properties())
-        {
-            if (property.PropertyName is not "activities" and not "variables" && !StepReader.IsCommon(property.PropertyName))
-                property.Error($"unknown property of {StepReader.SequenceType}");
-        }
-        if (at.Optional("variables") is { } scoped && scoped.Items().Any()) scoped.Error("variables belong to the workflow, not to a sequence");
-        StepReader.CheckNoOwnProperties(at);
-        List<ActivityDefinition> children =
-            [.. (at.Required("activities")?.Items() ?? []).Select(child => ReadActivity(child, steps, onFault)).OfType<ActivityDefinition>()];
-        return new SequenceDefinition(id, children);
     }
 
     private LaneTemplate? ReadLane(JsonCursor lane)

@@ -6,6 +6,9 @@ namespace FlannelFlow.Workflows;
 /// <remarks>Its identity is <see cref="Hash"/>: an instance goes on with the definition of the hash it began with.</remarks>
 public sealed class WorkflowDefinition
 {
+    private readonly Dictionary<string, ActivityDefinition> _nodes = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, ActivityDefinition> _parents = new(StringComparer.Ordinal);
+
     public required string Id { get; init; }
 
     /// <summary>As written in the file.</summary>
@@ -27,15 +30,41 @@ public sealed class WorkflowDefinition
 
     public required IReadOnlyList<LaneTemplate> Lanes { get; init; }
     public required FaultPolicy OnFault { get; init; }
-    public required SequenceDefinition Root { get; init; }
 
-    /// <summary>The steps in the order in which they run.</summary>
-    public required IReadOnlyList<StepDefinition> Steps { get; init; }
+    /// <summary>From acceptance to the end of an instance; null is without end.</summary>
+    public TimeSpan? Deadline { get; init; }
+
+    /// <summary>A container. Ids are unique in the whole tree.</summary>
+    public required ActivityDefinition Root
+    {
+        get;
+        init
+        {
+            field = value;
+            Index(value, null);
+        }
+    }
+
+    /// <summary>The steps in the order of the document, which in nested sequences is the order in which they run.</summary>
+    public IReadOnlyList<StepDefinition> Steps => [.. _nodes.Values.OfType<StepDefinition>()];
 
     /// <summary>False for one of the past that does not load any more.</summary>
     internal bool IsReadable => Json.Length > 0;
 
-    public StepDefinition? Step(string activityId) => Steps.FirstOrDefault(s => s.Id == activityId);
+    public StepDefinition? Step(string activityId) => Node(activityId) as StepDefinition;
+
+    internal ActivityDefinition? Node(string activityId) => _nodes.GetValueOrDefault(activityId);
+
+    /// <summary>The container around it; null for the root.</summary>
+    internal ActivityDefinition? ParentOf(ActivityDefinition node) => _parents.GetValueOrDefault(node.Id);
+
+    private void Index(ActivityDefinition node, ActivityDefinition? parent)
+    {
+        // A duplicate is a load error; the definition is not used then.
+        _nodes.TryAdd(node.Id, node);
+        if (parent is not null) _parents.TryAdd(node.Id, parent);
+        foreach (ActivityDefinition child in node.Children) Index(child, node);
+    }
 
     /// <summary>Stands for a definition of the past that does not load any more: it has no steps, so nothing runs.</summary>
     internal static WorkflowDefinition Unreadable(string id, string hash) => new()
@@ -51,55 +80,13 @@ public sealed class WorkflowDefinition
         Lanes = [],
         OnFault = FaultPolicy.Suspend,
         Root = new SequenceDefinition("", []),
-        Steps = [],
     };
-
-    /// <summary>The step that follows, or the first for null.</summary>
-    internal StepDefinition? StepAfter(string? activityId)
-    {
-        if (activityId is null) return Steps.Count == 0 ? null : Steps[0];
-        for (int i = 0; i < Steps.Count - 1; i++)
-        {
-            if (Steps[i].Id == activityId) return Steps[i + 1];
-        }
-        return null;
-    }
 }
 
 public sealed record WorkflowInput(string Name, string TypeName, bool IsRequired);
 
 /// <summary>A variable; its value is null until a step's output or its own default sets it.</summary>
 public sealed record WorkflowVariable(string Name, string TypeName, JsonElement? Default);
-
-/// <summary>A node of the definition's tree.</summary>
-public abstract record ActivityDefinition(string Id);
-
-/// <summary>Elsa.Sequence.</summary>
-public sealed record SequenceDefinition(string Id, IReadOnlyList<ActivityDefinition> Activities) : ActivityDefinition(Id);
-
-/// <summary>A leaf: an execution of an activity type.</summary>
-public sealed record StepDefinition(string Id, string Type, string Name) : ActivityDefinition(Id)
-{
-    public const string RespondType = "FlannelFlow.Respond";
-
-    public required IReadOnlyList<InputBinding> Inputs { get; init; }
-    public required IReadOnlyList<OutputBinding> Outputs { get; init; }
-    public required RetryPolicy Retry { get; init; }
-
-    /// <summary>Per attempt.</summary>
-    public TimeSpan? Timeout { get; init; }
-
-    public bool Compensate { get; init; }
-
-    public RecoveryMode Recovery { get; init; }
-
-    public FaultPolicy OnFault { get; init; }
-
-    internal bool IsRespond => Type == RespondType;
-
-    /// <summary>The activity behind it; null for built-ins.</summary>
-    internal ActivityType? Activity { get; init; }
-}
 
 public sealed record InputBinding(string Property, Expression Expression);
 

@@ -5,8 +5,8 @@ namespace FlannelFlow.Workflows;
 
 /// <summary>What follows from an operator's alteration. Part of <see cref="Decider"/>, pure like it; throws, having decided nothing, to refuse.</summary>
 /// <remarks>
-/// Valid: Retry and Skip where a step (or its undoing) has faulted or waits for its next attempt, Compensate and Cancel until undoing
-/// has begun, Terminate always. An attempt under way that is compensated or terminated away is cancelled and awaited by the runner
+/// Valid: Retry and Skip where a step (or its undoing) has faulted or waits for its next attempt (in branches there can be several: Retry
+/// is of all of them, or of the one that is named), Compensate and Cancel until undoing has begun, Terminate always. An attempt under way that is compensated or terminated away is cancelled and awaited by the runner
 /// before anything follows it, and what it still reports is ignored: its execution is in doubt.
 /// </remarks>
 internal static class Alter
@@ -17,22 +17,22 @@ internal static class Alter
         if (state.IsTerminal) throw Refused(turn, altered.Alteration, $"it is {state.Status}");
         if (!turn.Definition.IsReadable && altered.Alteration is not Alteration.Terminate)
             throw Refused(turn, altered.Alteration, "the definition it began with does not load; it can be terminated");
-        ExecutionState? blocked = Blocked(state);
-        turn.Record(new AuditDraft(altered.Alteration.Name, ActivityOf(altered.Alteration, blocked), Detail(altered.Alteration), altered.Who, altered.Why));
+        ExecutionState[] at = Standing(state, altered.Alteration);
+        turn.Record(new AuditDraft(altered.Alteration.Name, ActivitiesOf(altered.Alteration, at), Detail(altered.Alteration), altered.Who, altered.Why));
         turn.Announce(JournalEventKind.Altered, $"{altered.Alteration.Name} by {altered.Who}: {altered.Why}");
-        if (altered.Alteration is not Alteration.ModifyVariable) turn.CloseIncidents();
         switch (altered.Alteration)
         {
             case Alteration.Retry:
-                Retry(turn, blocked, altered);
+                Retry(turn, at, altered);
                 break;
             case Alteration.Skip skip:
-                Skip(turn, skip, blocked);
+                Skip(turn, skip, at);
                 break;
             case Alteration.Compensate or Alteration.Cancel:
-                GiveUp(turn, altered, blocked);
+                GiveUp(turn, altered);
                 break;
             case Alteration.Terminate:
+                turn.CloseIncidents();
                 turn.Set(state with { IsCancelled = true, Error = state.Error ?? Reason(altered) });
                 Faults.EndUndone(turn, InstanceStatus.Cancelled);
                 break;
@@ -44,90 +44,127 @@ internal static class Alter
         }
     }
 
-    private static void Retry(Turn turn, ExecutionState? blocked, InstanceEvent.Altered altered)
+    private static void Retry(Turn turn, ExecutionState[] at, InstanceEvent.Altered altered)
     {
-        bool suspended = turn.State.Status == InstanceStatus.Suspended;
-        if (!suspended && blocked?.IsScheduled != true) throw Refused(turn, altered.Alteration, Doing(turn.State, blocked));
-        bool undoing = blocked?.IsUndoing == true;
-        // Back from suspension the fault is over; during compensation it stays the reason of the whole.
+        if (at.Length == 0)
+        {
+            Mend(turn, altered);
+            return;
+        }
+        foreach (ExecutionState execution in at) Release(turn, execution);
+        foreach (ExecutionState execution in at)
+        {
+            // What the one before has led to may have given this one up.
+            if (execution.IsUndoing || turn.State.Status is InstanceStatus.Running or InstanceStatus.Suspended) Retry(turn, execution);
+        }
+    }
+
+    private static void Retry(Turn turn, ExecutionState execution)
+    {
+        ExecutionState again = execution with
+        {
+            Attempt = execution.Attempt + 1,
+            Failures = 0,
+            DueAt = null,
+            EndedAt = null,
+            AwaitsOperator = false,
+            BootId = turn.Context.BootId,
+        };
+        if (execution.IsUndoing)
+        {
+            Decider.Start(turn, again with { Status = ExecutionStatus.Compensating });
+            return;
+        }
+        if (turn.Definition.Step(execution.ActivityId) is not { } step)
+        {
+            Flow.Enter(turn, turn.Definition.Node(execution.ActivityId)!, execution.Scope);
+            return;
+        }
+        var resolved = Values.Resolve(step, turn.State);
+        if (resolved.Problem is null && resolved.Json == execution.Input)
+        {
+            Decider.Start(turn, again with { Status = ExecutionStatus.Running });
+            return;
+        }
+        if (execution.IsScheduled) turn.Set(turn.Over(execution, ExecutionStatus.Faulted));
+        Decider.Begin(turn, step, execution.Scope, resolved);
+    }
+
+    /// <summary>Goes on where it broke as a whole: its definition did not load, or a decision could not be made.</summary>
+    private static void Mend(Turn turn, InstanceEvent.Altered altered)
+    {
+        InstanceState state = turn.State;
+        if (state.Status != InstanceStatus.Suspended || state.Executions.Any(e => e.AwaitsOperator)) throw Refused(turn, altered.Alteration, Doing(state));
+        turn.CloseIncidents();
+        bool undoing = state.Executions.Any(e => e.IsUndoing);
+        turn.Set(state with
+        {
+            // Before its first step its lanes may be with others still.
+            Status = undoing ? InstanceStatus.Compensating
+                : state.Executions.IsEmpty && !altered.HoldsLanes ? InstanceStatus.Waiting
+                : InstanceStatus.Running,
+            Error = undoing ? state.Error : null,
+        });
+        if (!state.Executions.IsEmpty) Decider.Resume(turn);
+        else if (altered.HoldsLanes) Decider.Begin(turn);
+    }
+
+    /// <summary>No operator is awaited for this one any more; back from suspension, if it was the last, the fault is over. During compensation it stays the reason of the whole.</summary>
+    private static void Release(Turn turn, ExecutionState execution)
+    {
+        turn.CloseIncidents(execution.Seq);
+        turn.Set(execution with { AwaitsOperator = false });
+        if (turn.State.Executions.Any(e => e.AwaitsOperator)) return;
+        bool undoing = execution.IsUndoing;
         turn.Set(turn.State with
         {
             Status = undoing ? InstanceStatus.Compensating : InstanceStatus.Running,
             Error = undoing ? turn.State.Error : null,
         });
-        if (blocked is null)
-        {
-            // Broken before its first step; its lanes may be with others still.
-            if (altered.HoldsLanes) Decider.Advance(turn, turn.State.Executions.IsEmpty ? null : turn.State.Executions[^1].ActivityId);
-            else turn.Set(turn.State with { Status = InstanceStatus.Waiting });
-            return;
-        }
-        if (undoing)
-        {
-            Decider.Start(turn, Again(turn, blocked, ExecutionStatus.Compensating));
-            return;
-        }
-        StepDefinition step = Faults.Step(turn, blocked);
-        if (Values.Resolve(step, turn.State) is { } resolved && (resolved.Problem is not null || resolved.Json != blocked.Input))
-        {
-            turn.Set(blocked with { Status = ExecutionStatus.Faulted, DueAt = null, EndedAt = blocked.EndedAt ?? turn.Context.Now });
-            Decider.Begin(turn, step, resolved);
-            return;
-        }
-        Decider.Start(turn, Again(turn, blocked, ExecutionStatus.Running));
     }
 
-    private static ExecutionState Again(Turn turn, ExecutionState execution, ExecutionStatus status) => execution with
+    private static void Skip(Turn turn, Alteration.Skip skip, ExecutionState[] at)
     {
-        Status = status,
-        Attempt = execution.Attempt + 1,
-        Failures = 0,
-        DueAt = null,
-        EndedAt = null,
-        BootId = turn.Context.BootId,
-    };
-
-    private static void Skip(Turn turn, Alteration.Skip skip, ExecutionState? blocked)
-    {
-        if (blocked is null || (turn.State.Status != InstanceStatus.Suspended && !blocked.IsScheduled)) throw Refused(turn, skip, Doing(turn.State, blocked));
-        if (blocked.IsUndoing)
+        if (at.Length == 0) throw Refused(turn, skip, Doing(turn.State));
+        if (at.Length > 1) throw new InvalidAlterationException($"skipping: {string.Join(" and ", at.Select(e => e.ActivityId))} stand; name the one that is meant");
+        ExecutionState execution = at[0];
+        if (execution.IsUndoing)
         {
-            if (skip.Outputs is { Count: > 0 }) throw new InvalidAlterationException($"skipping the undoing of {blocked.ActivityId}: an undoing has no outputs");
-            turn.Set(turn.State with { Status = InstanceStatus.Compensating });
-            ExecutionState undone = blocked with { Status = ExecutionStatus.CompensationSkipped, DueAt = null, EndedAt = turn.Context.Now };
+            if (skip.Outputs is { Count: > 0 }) throw new InvalidAlterationException($"skipping the undoing of {execution.ActivityId}: an undoing has no outputs");
+            Release(turn, execution);
+            ExecutionState undone = turn.State.Execution(execution.Seq) with { Status = ExecutionStatus.CompensationSkipped, DueAt = null, EndedAt = turn.Context.Now };
             turn.Set(undone);
             turn.Announce(JournalEventKind.CompensationSkipped, undone);
             Faults.CompensateNext(turn);
             return;
         }
 
-        StepDefinition step = Faults.Step(turn, blocked);
-        string outputs = Values.CheckOutputs(step, skip.Outputs ?? []);
-        ExecutionState skipped = blocked with { Status = ExecutionStatus.Skipped, Output = outputs, DueAt = null, EndedAt = turn.Context.Now };
-        turn.Set(turn.State with { Status = InstanceStatus.Running, Error = null });
+        ActivityDefinition node = turn.Definition.Node(execution.ActivityId)!;
+        string outputs = Values.CheckOutputs(node, skip.Outputs ?? []);
+        Release(turn, execution);
+        ExecutionState skipped = turn.Over(turn.State.Execution(execution.Seq), ExecutionStatus.Skipped) with { Output = outputs };
         turn.Set(skipped);
         turn.Announce(JournalEventKind.StepSkipped, skipped, outputs);
-        Decider.Bind(turn, step, outputs);
-        Decider.Advance(turn, step.Id);
+        turn.Then(new Effect.GiveUp(skipped.Seq));
+        if (node is StepDefinition step) Decider.Bind(turn, step, outputs);
+        Flow.Leave(turn, node, execution.Scope);
     }
 
-    private static void GiveUp(Turn turn, InstanceEvent.Altered altered, ExecutionState? blocked)
+    private static void GiveUp(Turn turn, InstanceEvent.Altered altered)
     {
         InstanceState state = turn.State;
         bool cancel = altered.Alteration is Alteration.Cancel;
-        if (state.Status == InstanceStatus.Compensating || blocked?.IsUndoing == true)
-            throw Refused(turn, altered.Alteration, $"it is being undone already ({Doing(state, blocked)}); retry or skip that, or terminate");
+        if (state.Status == InstanceStatus.Compensating || state.Executions.Any(e => e.IsUndoing))
+            throw Refused(turn, altered.Alteration, $"it is being undone already ({Doing(state)}); retry or skip that, or terminate");
         if (state.Status == InstanceStatus.Waiting && !cancel)
             throw Refused(turn, altered.Alteration, "it waits for its lanes and has done nothing; cancel it");
-        if (blocked is not null)
-            turn.Set(blocked with { Status = ExecutionStatus.Faulted, DueAt = null, Error = blocked.Error ?? Reason(altered), EndedAt = turn.Context.Now });
-        turn.Set(turn.State with { Status = InstanceStatus.Compensating, IsCancelled = cancel, Error = state.Error ?? Reason(altered) });
-        Faults.CompensateNext(turn);
+        turn.Set(state with { IsCancelled = cancel });
+        Faults.Compensate(turn, state.Error ?? Reason(altered));
     }
 
     private static void Modify(Turn turn, Alteration.ModifyVariable modify)
     {
-        if (turn.State.Status == InstanceStatus.Compensating || Blocked(turn.State)?.IsUndoing == true)
+        if (turn.State.Status == InstanceStatus.Compensating || turn.State.Executions.Any(e => e.IsUndoing))
             throw Refused(turn, modify, "it is being undone, which reads no variables");
         if (turn.Definition.Variables.FirstOrDefault(v => v.Name == modify.Variable) is not { } variable)
         {
@@ -144,13 +181,17 @@ internal static class Alter
         turn.Set(turn.State with { Variables = variables });
     }
 
-    /// <summary>The execution that the instance stands at: under way, scheduled, or faulted so that it suspends.</summary>
-    private static ExecutionState? Blocked(InstanceState state) =>
-        state.Executions.Find(e => e.IsUnderWay || e.IsScheduled || e.Status == ExecutionStatus.CompensationFaulted)
-        ?? (state.Executions is [.., { Status: ExecutionStatus.Faulted } last] ? last : null);
+    /// <summary>The executions that the alteration is about: those that stopped, or else those that wait for their next attempt.</summary>
+    private static ExecutionState[] Standing(InstanceState state, Alteration alteration)
+    {
+        string? named = alteration switch { Alteration.Retry retry => retry.Activity, Alteration.Skip skip => skip.Activity, _ => null };
+        var candidates = state.Executions.Where(e => named is null || e.ActivityId == named).ToList();
+        ExecutionState[] stopped = [.. candidates.Where(e => e.AwaitsOperator)];
+        return stopped.Length > 0 ? stopped : [.. candidates.Where(e => e.IsScheduled)];
+    }
 
-    private static string? ActivityOf(Alteration alteration, ExecutionState? blocked) =>
-        alteration is Alteration.Terminate or Alteration.ModifyVariable ? null : blocked?.ActivityId;
+    private static string? ActivitiesOf(Alteration alteration, ExecutionState[] at) =>
+        alteration is Alteration.Terminate or Alteration.ModifyVariable || at.Length == 0 ? null : string.Join(", ", at.Select(e => e.ActivityId));
 
     private static string Detail(Alteration alteration) => alteration switch
     {
@@ -166,12 +207,12 @@ internal static class Alter
         _ => $"given up by {altered.Who}: {altered.Why}",
     };
 
-    private static string Doing(InstanceState state, ExecutionState? at) => at switch
+    private static string Doing(InstanceState state)
     {
-        null => $"it is {state.Status}",
-        { IsUndoing: true } => $"it is {state.Status}, at the undoing of {at.ActivityId} ({at.Status})",
-        _ => $"it is {state.Status}, at {at.ActivityId} ({at.Status})",
-    };
+        var at = state.Executions.Where(e => e.AwaitsOperator || (e.IsLive && e.Status != ExecutionStatus.Entered))
+            .Select(e => $"{(e.IsUndoing ? "the undoing of " : "")}{e.ActivityId} ({e.Status})").ToList();
+        return at.Count == 0 ? $"it is {state.Status}" : $"it is {state.Status}, at {string.Join(" and ", at)}";
+    }
 
     private static AlterationRefusedException Refused(Turn turn, Alteration alteration, string why) =>
         new($"{alteration.Name} of {turn.Definition.Id} {turn.State.Id}: {why}");

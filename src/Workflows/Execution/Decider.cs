@@ -5,8 +5,9 @@ namespace FlannelFlow.Workflows;
 
 /// <summary>The interpreter: (state, event) → (state, commit, effects). Pure: no clock, no chance, no I/O.</summary>
 /// <remarks>
-/// Commits of an instance of N steps: accept (with step 1 Running, if its lanes are free), N-1 boundaries (step k Completed and step
-/// k+1 Running), one terminal: N+1. Respond has no effect of its own and rides in the commit of the step before it.
+/// Commits of an instance of N steps in sequence: accept (with step 1 Running, if its lanes are free), N-1 boundaries (step k Completed
+/// and step k+1 Running), one terminal: N+1. Containers, decisions and Respond have no effect of their own and ride in the commit of the
+/// step before them.
 /// </remarks>
 internal static class Decider
 {
@@ -20,7 +21,7 @@ internal static class Decider
         var turn = new Turn(definition, state, context);
         turn.Announce(JournalEventKind.Accepted);
         if (granted) Begin(turn);
-        return turn.End();
+        return End(turn);
     }
 
     public static Decision Decide(WorkflowDefinition definition, InstanceState state, InstanceEvent happened, DecisionContext context)
@@ -42,10 +43,10 @@ internal static class Decider
                 if (IsPresent(state, failed.Of)) Faults.Fail(turn, state.Execution(failed.Of.Seq), failed);
                 break;
             case InstanceEvent.Due due:
-                Retry(turn, state.Execution(due.Seq));
+                Due(turn, state.Execution(due.Seq));
                 break;
             case InstanceEvent.Broken broken:
-                Faults.Suspend(turn, null, broken.Message);
+                Faults.Suspend(turn, null, IncidentKind.Broken, broken.Message);
                 break;
             case InstanceEvent.Altered altered:
                 Alter.Apply(turn, altered);
@@ -53,35 +54,48 @@ internal static class Decider
             default:
                 throw new InvalidOperationException($"instance {state.Id}: no decision for {happened}");
         }
+        return End(turn);
+    }
+
+    private static Decision End(Turn turn)
+    {
+        Flow.Run(turn);
         return turn.End();
     }
 
-    /// <summary>Whether this attempt is the one the instance waits for: an operator may have given it up.</summary>
+    /// <summary>Whether this attempt is one the instance waits for: it may have been given up.</summary>
     private static bool IsPresent(InstanceState state, AttemptId attempt) =>
-        state.Status is InstanceStatus.Running or InstanceStatus.Compensating && state.Execution(attempt.Seq) is { IsUnderWay: true } execution
-        && AttemptId.Of(execution) == attempt;
+        !state.IsTerminal && state.Execution(attempt.Seq) is { IsUnderWay: true } execution && AttemptId.Of(execution) == attempt;
 
-    private static void Begin(Turn turn)
+    /// <summary>The first step, or the end if there is none.</summary>
+    public static void Begin(Turn turn)
     {
         turn.Set(turn.State with { Status = InstanceStatus.Running });
-        Advance(turn, null);
+        Flow.Enter(turn, turn.Definition.Root, null);
+    }
+
+    public static void Finish(Turn turn)
+    {
+        turn.Set(turn.State with { Status = InstanceStatus.Finished, OutputJson = Values.Outputs(turn.Definition, turn.State) });
+        turn.Announce(JournalEventKind.Finished);
+        turn.Then(new Effect.Leave());
     }
 
     private static void Succeed(Turn turn, ExecutionState execution, string? output)
     {
-        execution = execution with { EndedAt = turn.Context.Now, DueAt = null };
-        if (execution.Status == ExecutionStatus.Compensating)
-        {
-            Faults.Compensated(turn, execution);
-            return;
-        }
+        if (execution.Status == ExecutionStatus.Compensating) Faults.Compensated(turn, execution);
+        else Complete(turn, execution, output!);
+    }
 
-        execution = execution with { Status = ExecutionStatus.Completed, Output = output, Error = null };
+    /// <summary>A step is done: its outputs are set, and what follows it begins.</summary>
+    private static void Complete(Turn turn, ExecutionState execution, string output)
+    {
+        execution = turn.Over(execution, ExecutionStatus.Completed) with { Output = output, Error = null };
         turn.Set(execution);
         turn.Announce(JournalEventKind.StepCompleted, execution);
         StepDefinition step = Faults.Step(turn, execution);
-        Bind(turn, step, output!);
-        Advance(turn, step.Id);
+        Bind(turn, step, output);
+        Flow.Leave(turn, step, execution.Scope);
     }
 
     /// <summary>The step's outputs into the variables they are bound to.</summary>
@@ -95,65 +109,63 @@ internal static class Decider
         turn.Set(turn.State with { Variables = variables });
     }
 
-    /// <summary>Begins the step after one that is over, or ends the instance.</summary>
-    public static void Advance(Turn turn, string? after)
+    /// <summary>A new execution of a step; faulted at once if its input does not resolve.</summary>
+    public static void Begin(Turn turn, StepDefinition step, int? scope, (string Json, string? Problem) resolved)
     {
-        while (turn.Definition.StepAfter(after) is { } step)
+        ExecutionState execution = NewExecution(turn, step, scope, resolved.Json);
+        if (resolved.Problem is { } problem)
         {
-            var resolved = Values.Resolve(step, turn.State);
-            if (!step.IsRespond || resolved.Problem is not null)
-            {
-                Begin(turn, step, resolved);
-                return;
-            }
-
-            ExecutionState execution =
-                NewExecution(turn, step, resolved.Json) with { Status = ExecutionStatus.Completed, Output = "{}", EndedAt = turn.Context.Now };
-            turn.Set(execution);
+            Faults.FaultStep(turn, execution, FaultKind.BrokenInvariant, problem);
+            return;
+        }
+        if (step.IsRespond)
+        {
+            turn.Set(turn.Over(execution, ExecutionStatus.Completed) with { Output = "{}" });
             turn.Set(turn.State with { AnswerJson = turn.State.AnswerJson ?? resolved.Json });
             turn.Announce(JournalEventKind.Responded, execution);
-            after = step.Id;
+            Flow.Leave(turn, step, scope);
+            return;
         }
-
-        turn.Set(turn.State with { Status = InstanceStatus.Finished, OutputJson = Values.Outputs(turn.Definition, turn.State) });
-        turn.Announce(JournalEventKind.Finished);
-        turn.Then(new Effect.Leave());
+        Start(turn, execution);
     }
 
-    /// <summary>A new execution of a step that has an effect; faulted at once if its input does not resolve.</summary>
-    public static void Begin(Turn turn, StepDefinition step, (string Json, string? Problem) resolved)
-    {
-        ExecutionState execution = NewExecution(turn, step, resolved.Json);
-        if (resolved.Problem is { } problem) Faults.FaultStep(turn, execution, FaultKind.BrokenInvariant, problem);
-        else Start(turn, execution);
-    }
-
-    private static ExecutionState NewExecution(Turn turn, StepDefinition step, string input) => new()
+    public static ExecutionState NewExecution(Turn turn, ActivityDefinition node, int? scope, string input) => new()
     {
         Seq = turn.State.Executions.Count + 1,
-        ActivityId = step.Id,
-        ActivityType = step.Type,
+        ActivityId = node.Id,
+        ActivityType = node.Type,
+        Scope = scope,
         Input = input,
         StartedAt = turn.Context.Now,
         BootId = turn.Context.BootId,
     };
 
-    /// <summary>An attempt whose end the journal does not know runs again; one that is scheduled still is.</summary>
+    /// <summary>An attempt whose end the journal does not know runs again; what waits for a time still does.</summary>
     private static void Recover(Turn turn)
+    {
+        if (turn.State.Executions.Any(e => e.IsUnderWay && !MustAsk(turn, e)) && IsCrashLoop(turn)) return;
+        Resume(turn);
+    }
+
+    /// <summary>Sets going again what is live.</summary>
+    public static void Resume(Turn turn)
     {
         foreach (ExecutionState execution in turn.State.Executions)
         {
             if (execution.IsUnderWay && MustAsk(turn, execution))
             {
-                Faults.Suspend(
-                    turn, execution,
+                Faults.AwaitOperator(
+                    turn, execution, IncidentKind.InDoubt,
                     $"{execution.ActivityId}: in doubt: the process ended while it ran, and it must not run twice by itself; retry, skip or compensate");
             }
-            else if (execution.IsUnderWay && !IsCrashLoop(turn, execution))
+            else if (execution.IsUnderWay)
             {
                 Start(turn, Again(turn, execution));
             }
-            else if (execution.IsScheduled) turn.Then(new Effect.Wake(execution.Seq, execution.DueAt!.Value, IsRecovered: true));
+            else if (execution is { IsLive: true, DueAt: { } dueAt })
+            {
+                turn.Then(new Effect.Wake(execution.Seq, dueAt, IsRecovered: true));
+            }
         }
     }
 
@@ -161,8 +173,8 @@ internal static class Decider
     private static bool MustAsk(Turn turn, ExecutionState execution) =>
         execution.Status == ExecutionStatus.Running && Faults.Step(turn, execution).Recovery == RecoveryMode.AtMostOnce;
 
-    /// <summary>Counts the recovery; true if it is one too many: suspended then, in doubt as it is, and the count begins anew.</summary>
-    private static bool IsCrashLoop(Turn turn, ExecutionState execution)
+    /// <summary>Counts the recovery; true if it is one too many: what was under way awaits an operator then, and the count begins anew.</summary>
+    private static bool IsCrashLoop(Turn turn)
     {
         DateTimeOffset now = turn.Context.Now;
         var recent = turn.State.Recoveries.RemoveAll(at => at <= now - CrashLoopWindow);
@@ -172,28 +184,63 @@ internal static class Decider
             return false;
         }
         turn.Set(turn.State with { Recoveries = [] });
-        Faults.Suspend(
-            turn, execution,
-            string.Create(CultureInfo.InvariantCulture, $"CrashLoop: {execution.ActivityId} was under way at {recent.Length + 1} ends of the process within {CrashLoopWindow.TotalHours:0} h; not resumed by itself"));
+        foreach (ExecutionState execution in turn.State.Executions.Where(e => e.IsUnderWay))
+        {
+            Faults.AwaitOperator(
+                turn, execution, IncidentKind.CrashLoop,
+                string.Create(CultureInfo.InvariantCulture, $"CrashLoop: {execution.ActivityId} was under way at {recent.Length + 1} ends of the process within {CrashLoopWindow.TotalHours:0} h; not resumed by itself"));
+        }
         return true;
     }
 
-    private static void Retry(Turn turn, ExecutionState execution)
+    private static void Due(Turn turn, ExecutionState execution)
     {
-        if (!execution.IsScheduled) return;
-        ExecutionStatus status =
-            execution.Status == ExecutionStatus.RetryScheduled ? ExecutionStatus.Running : ExecutionStatus.Compensating;
-        Start(turn, Again(turn, execution) with { Status = status, DueAt = null });
+        if (!execution.IsLive || execution.DueAt is not { } dueAt) return;
+        if (dueAt > turn.Context.Now) turn.Then(new Effect.Wake(execution.Seq, dueAt));
+        else if (execution.IsScheduled) Start(turn, AtOnce(turn, execution));
+        else Complete(turn, execution, "{}");
     }
+
+    /// <summary>The next attempt, which was to come later.</summary>
+    public static ExecutionState AtOnce(Turn turn, ExecutionState execution) => Again(turn, execution) with
+    {
+        Status = execution.IsUndoing ? ExecutionStatus.Compensating : ExecutionStatus.Running,
+        DueAt = null,
+    };
 
     private static ExecutionState Again(Turn turn, ExecutionState execution) =>
         execution with { Attempt = execution.Attempt + 1, BootId = turn.Context.BootId };
 
+    /// <summary>Begins an attempt of a step or of its undoing, or what a built-in step is instead.</summary>
     public static void Start(Turn turn, ExecutionState execution)
     {
-        turn.Set(execution);
-        turn.Announce(
-            execution.Status == ExecutionStatus.Compensating ? JournalEventKind.CompensationStarted : JournalEventKind.StepStarted, execution);
-        turn.Then(new Effect.Attempt(execution));
+        bool undoing = execution.Status == ExecutionStatus.Compensating;
+        switch (execution.ActivityType)
+        {
+            case ElsaTypes.Delay:
+                using (JsonDocument input = JsonDocument.Parse(execution.Input))
+                {
+                    TimeSpan wait = input.RootElement.GetProperty("timeSpan").Deserialize<TimeSpan>(WorkflowJson.Options);
+                    execution = execution with { Status = ExecutionStatus.Waiting, DueAt = turn.Context.Now + wait };
+                }
+                turn.Set(execution);
+                turn.Announce(JournalEventKind.StepWaits, execution, string.Create(CultureInfo.InvariantCulture, $"until {execution.DueAt:O}"));
+                turn.Then(new Effect.Wake(execution.Seq, execution.DueAt.Value));
+                break;
+            case ElsaTypes.Fault:
+                Faults.FaultStep(turn, execution, KindOf(execution), MessageOf(execution));
+                break;
+            default:
+                turn.Set(execution);
+                turn.Announce(undoing ? JournalEventKind.CompensationStarted : JournalEventKind.StepStarted, execution);
+                turn.Then(new Effect.Attempt(execution));
+                break;
+        }
     }
+
+    /// <summary>Of Elsa.Fault; if it does not say, its onFault decides.</summary>
+    private static FaultKind KindOf(ExecutionState fault) =>
+        Values.Read(fault.Input).TryGetValue("faultType", out JsonElement kind) && Enum.TryParse(kind.GetString(), out FaultKind named) ? named : FaultKind.Retryable;
+
+    private static string MessageOf(ExecutionState fault) => Values.Read(fault.Input)["message"].GetString()!;
 }

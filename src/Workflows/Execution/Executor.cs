@@ -103,7 +103,8 @@ internal sealed class Executor(WorkflowRuntimeOptions options, JournalWriter wri
                 JournalEventKind.Accepted or JournalEventKind.Responded or JournalEventKind.Finished or JournalEventKind.Compensated
                     or JournalEventKind.Cancelled or JournalEventKind.Altered or JournalEventKind.StepSkipped
                     or JournalEventKind.CompensationSkipped => LogLevel.Information,
-                JournalEventKind.StepStarted or JournalEventKind.StepCompleted or JournalEventKind.CompensationStarted
+                JournalEventKind.StepStarted or JournalEventKind.StepCompleted or JournalEventKind.StepWaits
+                    or JournalEventKind.ScopeEntered or JournalEventKind.ScopeLeft or JournalEventKind.CompensationStarted
                     or JournalEventKind.StepCompensated => LogLevel.Debug,
             };
             log.Log(

@@ -31,10 +31,10 @@ internal static class Faults
         }
         else if (undoing)
         {
-            execution = execution with { Status = ExecutionStatus.CompensationFaulted, EndedAt = turn.Context.Now };
+            execution = execution with { Status = ExecutionStatus.CompensationFaulted, EndedAt = turn.Context.Now, AwaitsOperator = true };
             turn.Set(execution);
             turn.Announce(JournalEventKind.CompensationFaulted, execution, failed.Message);
-            Suspend(turn, execution, $"undoing {execution.ActivityId}: {failed.Message}");
+            Suspend(turn, execution, IncidentKind.Undoing, $"undoing {execution.ActivityId}: {failed.Message}");
         }
         else
         {
@@ -42,55 +42,77 @@ internal static class Faults
         }
     }
 
-    /// <summary>A step is given up. It stays in doubt: compensation covers it too.</summary>
+    /// <summary>A step, or a container that cannot begin, is given up. A step stays in doubt: compensation covers it too.</summary>
     public static void FaultStep(Turn turn, ExecutionState execution, FaultKind kind, string message)
     {
-        execution = execution with { Status = ExecutionStatus.Faulted, Error = message, EndedAt = turn.Context.Now };
+        execution = turn.Over(execution, ExecutionStatus.Faulted) with { Error = message };
         turn.Set(execution);
         turn.Announce(JournalEventKind.StepFaulted, execution, message);
-        StepDefinition step = Step(turn, execution);
         FaultPolicy policy = kind switch
         {
             FaultKind.Refusal => FaultPolicy.Compensate,
             FaultKind.BrokenInvariant => FaultPolicy.Suspend,
-            FaultKind.Retryable => step.OnFault,
+            FaultKind.Retryable => Step(turn, execution).OnFault,
         };
         switch (policy)
         {
             case FaultPolicy.Compensate:
-                turn.Set(turn.State with { Status = InstanceStatus.Compensating, Error = message });
-                CompensateNext(turn);
+                Compensate(turn, message);
                 break;
             case FaultPolicy.Suspend:
-                Suspend(turn, execution, $"{execution.ActivityId}: {message}");
+                execution = execution with { AwaitsOperator = true };
+                turn.Set(execution);
+                Suspend(turn, execution, IncidentKind.Fault, $"{execution.ActivityId}: {message}");
                 break;
             case FaultPolicy.Continue:
-                Decider.Advance(turn, step.Id);
+                Flow.Leave(turn, Step(turn, execution), execution.Scope);
                 break;
         }
     }
 
-    public static void Suspend(Turn turn, ExecutionState? execution, string incident)
+    /// <summary>An execution that was under way when the process ended does not go on by itself; it is in doubt.</summary>
+    public static void AwaitOperator(Turn turn, ExecutionState execution, IncidentKind kind, string incident)
+    {
+        execution = execution.IsUndoing
+            ? execution with { Status = ExecutionStatus.CompensationFaulted, EndedAt = turn.Context.Now, AwaitsOperator = true }
+            : turn.Over(execution, ExecutionStatus.Faulted) with { Error = incident, AwaitsOperator = true };
+        turn.Set(execution);
+        Suspend(turn, execution, kind, incident);
+    }
+
+    /// <summary>Other branches go on meanwhile, as far as they can.</summary>
+    public static void Suspend(Turn turn, ExecutionState? execution, IncidentKind kind, string incident)
     {
         // A fault during compensation must not hide the fault that began it from the caller.
         turn.Set(turn.State with { Status = InstanceStatus.Suspended, Error = turn.State.Error ?? execution?.Error ?? incident });
-        turn.Open(new IncidentDraft(execution?.Seq, execution?.ActivityId, incident));
+        turn.Open(new IncidentDraft(execution?.Seq, execution?.ActivityId, kind, execution?.Failures ?? 0, incident));
         turn.Announce(JournalEventKind.Suspended, incident);
+    }
+
+    /// <summary>Turns to undoing; other branches are given up first.</summary>
+    public static void Compensate(Turn turn, string error)
+    {
+        Flow.GiveUpIn(turn, null, error);
+        turn.CloseIncidents();
+        turn.Set(turn.State with { Status = InstanceStatus.Compensating, Error = error });
+        CompensateNext(turn);
     }
 
     public static void Compensated(Turn turn, ExecutionState execution)
     {
-        execution = execution with { Status = ExecutionStatus.Compensated };
+        execution = execution with { Status = ExecutionStatus.Compensated, EndedAt = turn.Context.Now, DueAt = null };
         turn.Set(execution);
         turn.Announce(JournalEventKind.StepCompensated, execution);
         CompensateNext(turn);
     }
 
-    /// <summary>In reverse over what completed or is in doubt; each once.</summary>
+    /// <summary>In reverse of the order in which they ended, over what completed or is in doubt; each once.</summary>
     public static void CompensateNext(Turn turn)
     {
-        ExecutionState? next = turn.State.Executions.FindLast(
-            e => e.Status is ExecutionStatus.Completed or ExecutionStatus.Faulted or ExecutionStatus.Skipped && Step(turn, e).Compensate);
+        ExecutionState? next = turn.State.Executions
+            .Where(e => e.Status is ExecutionStatus.Completed or ExecutionStatus.Faulted or ExecutionStatus.Skipped
+                && turn.Definition.Step(e.ActivityId) is { Compensate: true })
+            .MaxBy(e => (e.Ended, e.Seq));
         if (next is not null)
         {
             Decider.Start(

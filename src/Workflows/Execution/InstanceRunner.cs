@@ -8,7 +8,7 @@ namespace FlannelFlow.Workflows;
 /// <summary>The mailbox of one open instance: takes events one at a time, has them decided, commits, then carries out the effects.</summary>
 /// <remarks>
 /// Only its loop reads or replaces the state. An attempt runs beside the loop and posts its end, so that the mailbox can take other
-/// events meanwhile; there is never more than one attempt.
+/// events meanwhile. There is never more than one attempt of an execution.
 /// </remarks>
 [SuppressMessage("Reliability", "CA1001", Justification = "The token sources have no timer: nothing to dispose.")]
 internal sealed class InstanceRunner(Executor executor, WorkflowDefinition definition, InstanceState state)
@@ -16,9 +16,11 @@ internal sealed class InstanceRunner(Executor executor, WorkflowDefinition defin
     private readonly Channel<InstanceEvent> _mailbox = Channel.CreateUnbounded<InstanceEvent>(new UnboundedChannelOptions { SingleReader = true });
     private TaskCompletionSource<WorkflowAnswer> _answer = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private InstanceState _state = state;
-    private Task _attempt = Task.CompletedTask;
-    private CancellationTokenSource _giveUp = new();
-    private ITimer? _timer;
+    private Dictionary<int, RunningAttempt> _attempts = [];
+    private readonly Dictionary<int, ITimer> _timers = [];
+
+    /// <summary>A timer takes no more than 49 days; one that comes too early is set again.</summary>
+    private static readonly TimeSpan LongestTimer = TimeSpan.FromDays(24);
 
     public InstanceId Id { get; } = state.Id;
 
@@ -83,8 +85,8 @@ internal sealed class InstanceRunner(Executor executor, WorkflowDefinition defin
         }
         finally
         {
-            if (_timer is not null) await _timer.DisposeAsync();
-            await _attempt;
+            foreach (ITimer timer in _timers.Values) await timer.DisposeAsync();
+            await Task.WhenAll(_attempts.Values.Select(a => a.Ended));
             Abandon();
             _mailbox.Writer.TryComplete();
             while (_mailbox.Reader.TryRead(out InstanceEvent? left))
@@ -168,14 +170,17 @@ internal sealed class InstanceRunner(Executor executor, WorkflowDefinition defin
             switch (effect)
             {
                 case Effect.Attempt attempt:
-                    await GiveUpAttemptAsync();
-                    _attempt = AttemptAsync(attempt.Execution, _giveUp.Token);
+                    await GiveUpAsync(attempt.Execution.Seq);
+                    Begin(attempt.Execution);
+                    break;
+                case Effect.GiveUp giveUp:
+                    await GiveUpAsync(giveUp.Seq);
                     break;
                 case Effect.Wake wake:
                     Wake(wake);
                     break;
                 case Effect.Leave:
-                    await GiveUpAttemptAsync();
+                    foreach (int seq in _attempts.Keys.ToList()) await GiveUpAsync(seq);
                     executor.Leave(this);
                     Tell();
                     break;
@@ -183,13 +188,22 @@ internal sealed class InstanceRunner(Executor executor, WorkflowDefinition defin
         }
     }
 
-    /// <summary>What follows an attempt must not overlap with it, nor must another instance in its lanes.</summary>
-    private async Task GiveUpAttemptAsync()
+    private void Begin(ExecutionState execution)
     {
-        if (_attempt.IsCompleted) return;
-        await _giveUp.CancelAsync();
-        await _attempt;
-        _giveUp = new CancellationTokenSource();
+        // A loop must not keep what is over.
+        if (_attempts.Count >= 16) _attempts = _attempts.Where(a => !a.Value.Ended.IsCompleted).ToDictionary();
+        var giveUp = new CancellationTokenSource();
+        Task ended = AttemptAsync(execution, giveUp.Token);
+        _attempts[execution.Seq] = new RunningAttempt(ended, giveUp);
+    }
+
+    /// <summary>What follows an attempt must not overlap with it, nor must another instance in its lanes.</summary>
+    private async Task GiveUpAsync(int seq)
+    {
+        if (_timers.Remove(seq, out ITimer? timer)) await timer.DisposeAsync();
+        if (!_attempts.Remove(seq, out RunningAttempt? attempt) || attempt.Ended.IsCompleted) return;
+        await attempt.GiveUp.CancelAsync();
+        await attempt.Ended;
     }
 
     private void Tell()
@@ -201,12 +215,12 @@ internal sealed class InstanceRunner(Executor executor, WorkflowDefinition defin
 
     private void Wake(Effect.Wake wake)
     {
-        _timer?.Dispose();
+        if (_timers.Remove(wake.Seq, out ITimer? before)) before.Dispose();
         var happened = new InstanceEvent.Due(wake.Seq);
         TimeSpan wait = wake.At - executor.Time.GetUtcNow();
         if (wait <= TimeSpan.Zero && wake.IsRecovered) wait = executor.NextOverdueTurn();
         if (wait <= TimeSpan.Zero) Post(happened);
-        else _timer = executor.Time.CreateTimer(_ => Post(happened), null, wait, Timeout.InfiniteTimeSpan);
+        else _timers[wake.Seq] = executor.Time.CreateTimer(_ => Post(happened), null, wait < LongestTimer ? wait : LongestTimer, Timeout.InfiniteTimeSpan);
     }
 
     /// <summary>Runs the activity, or its undoing, and posts how it ended. Never throws.</summary>
@@ -276,4 +290,6 @@ internal sealed class InstanceRunner(Executor executor, WorkflowDefinition defin
         bool undoing = execution.Status is ExecutionStatus.Compensating or ExecutionStatus.CompensationScheduled;
         return new CrashPoint(definition.Id, execution.ActivityId, (undoing ? "undo-" : "") + moment);
     }
+
+    private sealed record RunningAttempt(Task Ended, CancellationTokenSource GiveUp);
 }

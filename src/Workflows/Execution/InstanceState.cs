@@ -6,7 +6,7 @@ namespace FlannelFlow.Workflows;
 /// <summary>All that the engine knows of an open instance: exactly what its journal rows say at revision <see cref="Rev"/>.</summary>
 /// <remarks>
 /// Owned by the instance's mailbox. A decision yields the next state; it becomes the current one when its commit is durable.
-/// At most one execution is Running, RetryScheduled, Compensating or CompensationScheduled.
+/// Several executions can be live at once, in branches; undoing is serial: at most one is Compensating or CompensationScheduled.
 /// </remarks>
 internal sealed record InstanceState
 {
@@ -40,6 +40,9 @@ internal sealed record InstanceState
     /// <summary>Once undone it ends Cancelled, not Compensated.</summary>
     public bool IsCancelled { get; init; }
 
+    /// <summary>Of the execution that ended last, see <see cref="ExecutionState.Ended"/>.</summary>
+    public int LastEnded { get; init; }
+
     /// <summary>When it was found in doubt at a start, the latest last; no older than <see cref="Decider.CrashLoopWindow"/> when written.</summary>
     public ImmutableArray<DateTimeOffset> Recoveries { get; init; } = [];
 
@@ -51,13 +54,14 @@ internal sealed record InstanceState
         this with
         {
             Executions = execution.Seq > Executions.Count ? Executions.Add(execution) : Executions.SetItem(execution.Seq - 1, execution),
+            LastEnded = Math.Max(LastEnded, execution.Ended),
         };
 
     /// <summary>What the caller can be told; null while nothing is decided.</summary>
     public WorkflowAnswer? Answer() => WorkflowAnswer.Of(Id, Status, AnswerJson, OutputJson, Error);
 }
 
-/// <summary>One run of a step, with all its attempts and its undoing.</summary>
+/// <summary>One run of a step, with all its attempts and its undoing; or of a container that has a state of its own.</summary>
 internal sealed record ExecutionState
 {
     public required int Seq { get; init; }
@@ -69,6 +73,18 @@ internal sealed record ExecutionState
 
     public required DateTimeOffset StartedAt { get; init; }
     public ExecutionStatus Status { get; init; } = ExecutionStatus.Running;
+
+    /// <summary>Seq of the container's execution it runs in; null at the top. Sequences have no executions.</summary>
+    public int? Scope { get; init; }
+
+    /// <summary>How far a container is.</summary>
+    public Progress? Progress { get; init; }
+
+    /// <summary>1, 2, 3 … in the order in which executions ended forward (completed or in doubt); 0 before. Undoing runs in reverse of it.</summary>
+    public int Ended { get; init; }
+
+    /// <summary>It stopped, and an operator says how it goes on; its incident is open.</summary>
+    public bool AwaitsOperator { get; init; }
 
     /// <summary>Of the present phase (forward or undoing), crashes included.</summary>
     public int Attempt { get; init; } = 1;
@@ -91,5 +107,18 @@ internal sealed record ExecutionState
     public bool IsUndoing =>
         Status is ExecutionStatus.Compensating or ExecutionStatus.CompensationScheduled or ExecutionStatus.CompensationFaulted;
 
+    /// <summary>Whether something is still to come of it by itself: an attempt, a time, a signal, its children.</summary>
+    public bool IsLive => IsUnderWay || IsScheduled || Status is ExecutionStatus.Waiting or ExecutionStatus.Entered;
+
     public bool IsScheduled => Status is ExecutionStatus.RetryScheduled or ExecutionStatus.CompensationScheduled;
+}
+
+/// <summary>How far a container is; journalled with its execution.</summary>
+/// <param name="Index">ForEach: the item under way, from 0.</param>
+/// <param name="Active">Fork: ids of the branches that are not done. Flowchart: of the activities that run.</param>
+/// <param name="Tokens">Flowchart: ids of the activities that a token has arrived at, and that wait for others that may.</param>
+/// <param name="Passed">Flowchart: ids of the joins that went on with the first token, and swallow those that follow.</param>
+internal sealed record Progress(int Index, ImmutableArray<string> Active, ImmutableArray<string> Tokens, ImmutableArray<string> Passed)
+{
+    public static Progress Begin { get; } = new(0, [], [], []);
 }

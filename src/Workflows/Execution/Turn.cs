@@ -6,7 +6,9 @@ internal sealed class Turn(WorkflowDefinition definition, InstanceState state, D
     private readonly SortedSet<int> _touched = [];
     private readonly List<EventDraft> _events = [];
     private readonly List<Effect> _effects = [];
-    private IncidentDraft? _incident;
+    private readonly List<IncidentDraft> _incidents = [];
+    private readonly SortedSet<int> _mended = [];
+    private readonly Stack<Move> _moves = [];
     private AuditDraft? _audit;
     private bool _closesIncidents;
 
@@ -27,9 +29,27 @@ internal sealed class Turn(WorkflowDefinition definition, InstanceState state, D
 
     public void Announce(JournalEventKind kind, string? detail = null) => _events.Add(new EventDraft(kind, null, null, 0, detail));
 
-    public void Open(IncidentDraft incident) => _incident = incident;
+    /// <summary>Ended forward: completed, or in doubt.</summary>
+    public ExecutionState Over(ExecutionState execution, ExecutionStatus status) => execution with
+    {
+        Status = status,
+        DueAt = null,
+        EndedAt = Context.Now,
+        Ended = State.LastEnded + 1,
+        AwaitsOperator = false,
+    };
+
+    public void Open(IncidentDraft incident) => _incidents.Add(incident);
 
     public void CloseIncidents() => _closesIncidents = true;
+
+    /// <summary>Those of this execution only.</summary>
+    public void CloseIncidents(int seq) => _mended.Add(seq);
+
+    /// <summary>The next step of the way through the tree; the last pushed is made first.</summary>
+    public void Push(Move move) => _moves.Push(move);
+
+    public bool TryPop(out Move move) => _moves.TryPop(out move);
 
     public void Record(AuditDraft audit) => _audit = audit;
 
@@ -41,14 +61,20 @@ internal sealed class Turn(WorkflowDefinition definition, InstanceState state, D
         State = State with { Rev = State.Rev + 1 };
         return new Decision(
             State,
-            new InstanceCommit(State, [.. _touched.Select(State.Execution)], _events, _incident, Context.Now)
+            new InstanceCommit(State, [.. _touched.Select(State.Execution)], _events, _incidents, Context.Now)
             {
                 ClosesIncidents = _closesIncidents,
+                Mended = _mended,
                 Audit = _audit,
             },
             _effects);
     }
 }
+
+/// <summary>A step on the way through the tree: into a node, or out of it by a port.</summary>
+/// <param name="Scope">Seq of the container's execution around it.</param>
+/// <param name="Port">Null is into it.</param>
+internal readonly record struct Move(ActivityDefinition Node, int? Scope, string? Port);
 
 /// <summary>What a decision may depend on beside state and event.</summary>
 internal readonly record struct DecisionContext(DateTimeOffset Now, string BootId);

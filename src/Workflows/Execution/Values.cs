@@ -34,13 +34,13 @@ internal static class Values
     {
         var values = step.Inputs.Select(b => (b.Property, Value: Evaluate(b.Expression, state))).ToDictionary(v => v.Property, v => v.Value, StringComparer.Ordinal);
         string? problem = null;
-        foreach (PropertyShape shape in step.Activity?.Inputs.Values ?? [])
+        foreach (PropertyShape shape in step.Shape.Inputs?.Values ?? [])
         {
             bool isNull = !values.TryGetValue(shape.Name, out JsonElement? value) || value is null || value.Value.ValueKind == JsonValueKind.Null;
             if (!isNull) continue;
             // Null means "not given": the record's default holds, or null where it takes that.
             if (shape.IsRequired && shape.IsNullable) values[shape.Name] = null;
-            else if (shape.IsRequired) problem ??= $"input '{shape.Name}' of {step.Type} has no value: {Origin(step, shape.Name)}";
+            else if (shape.IsRequired) problem ??= $"input '{shape.Name}' of {step.Type} has no value: {(step.Inputs.FirstOrDefault(b => b.Property == shape.Name) is { } binding ? Origin(binding.Expression) : "it is null")}";
             else values.Remove(shape.Name);
         }
         return (Write(values.Select(v => (v.Key, v.Value))), problem);
@@ -50,18 +50,19 @@ internal static class Values
     /// What an operator gives as a step's outputs, as JSON. Throws <see cref="InvalidAlterationException"/> with all that does not fit:
     /// an output that the activity has not, one of another type, one missing that the definition binds.
     /// </summary>
-    public static string CheckOutputs(StepDefinition step, JsonObject given)
+    public static string CheckOutputs(ActivityDefinition node, JsonObject given)
     {
         JsonElement values = JsonSerializer.SerializeToElement(given, WorkflowJson.Options);
-        var known = step.Activity?.Outputs ?? new Dictionary<string, PropertyShape>();
+        var step = node as StepDefinition;
+        var known = step?.Shape.Outputs ?? new Dictionary<string, PropertyShape>();
         var problems = new List<string>();
         foreach (JsonProperty value in values.EnumerateObject())
         {
-            if (!known.TryGetValue(value.Name, out PropertyShape? shape)) problems.Add($"{step.Type} has no output '{value.Name}'{Names.Known(known.Keys)}");
+            if (!known.TryGetValue(value.Name, out PropertyShape? shape)) problems.Add($"{node.Type} has no output '{value.Name}'{Names.Known(known.Keys)}");
             else if (TypeNames.Misfit(shape.TypeName, value.Value) is { } misfit) problems.Add($"output '{value.Name}': {misfit}");
         }
-        problems.AddRange(step.Outputs.Where(b => !given.ContainsKey(b.Property)).Select(b => $"output '{b.Property}' is missing, which sets variable '{b.Variable}'"));
-        return problems.Count == 0 ? values.GetRawText() : throw new InvalidAlterationException($"skipping {step.Id}: {string.Join("; ", problems)}");
+        problems.AddRange((step?.Outputs ?? []).Where(b => !given.ContainsKey(b.Property)).Select(b => $"output '{b.Property}' is missing, which sets variable '{b.Variable}'"));
+        return problems.Count == 0 ? values.GetRawText() : throw new InvalidAlterationException($"skipping {node.Id}: {string.Join("; ", problems)}");
     }
 
     /// <summary>The definition's outputs from the variables of their names.</summary>
@@ -94,7 +95,7 @@ internal static class Values
         return document.RootElement.EnumerateObject().ToImmutableDictionary(p => p.Name, p => p.Value.Clone(), StringComparer.Ordinal);
     }
 
-    private static JsonElement? Evaluate(Expression expression, InstanceState state) => expression switch
+    public static JsonElement? Evaluate(Expression expression, InstanceState state) => expression switch
     {
         Expression.Literal literal => literal.Value,
         Expression.Input input => state.Inputs.TryGetValue(input.Name, out JsonElement value) ? value : null,
@@ -102,7 +103,8 @@ internal static class Values
         _ => throw new InvalidOperationException($"no value for {expression}"),
     };
 
-    private static string Origin(StepDefinition step, string property) => step.Inputs.FirstOrDefault(b => b.Property == property)?.Expression switch
+    /// <summary>Why it has no value.</summary>
+    public static string Origin(Expression expression) => expression switch
     {
         Expression.Input input => $"workflow input '{input.Name}' was not given",
         Expression.Variable variable => $"variable '{variable.Name}' is not set",

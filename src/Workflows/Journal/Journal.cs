@@ -80,7 +80,7 @@ internal sealed class Journal : IDisposable
         {
             while (reader.Read())
             {
-                long row = reader.GetInt64(13);
+                long row = reader.GetInt64(17);
                 if (!executions.TryGetValue(row, out List<ExecutionState>? list)) executions.Add(row, list = []);
                 list.Add(ReadState(JournalReader.ReadExecution(reader, default)));
             }
@@ -109,6 +109,7 @@ internal sealed class Journal : IDisposable
                 Recoveries = [.. JsonSerializer.Deserialize<long[]>(found.GetString(17))!.Select(ticks => new DateTimeOffset(ticks, TimeSpan.Zero))],
                 Variables = Values.Read(row.Variables),
                 Executions = executions.TryGetValue(row.Row, out List<ExecutionState>? list) ? [.. list] : [],
+                LastEnded = list?.Max(e => e.Ended) ?? 0,
                 AnswerJson = row.Answer,
                 OutputJson = row.Output,
                 Error = row.Error,
@@ -166,5 +167,9 @@ internal sealed class Journal : IDisposable
         BootId = row.BootId,
         StartedAt = row.StartedAt,
         EndedAt = row.EndedAt,
+        Scope = row.Scope,
+        Progress = row.Progress is null ? null : JsonSerializer.Deserialize<Progress>(row.Progress, WorkflowJson.Options),
+        Ended = row.Ended,
+        AwaitsOperator = row.AwaitsOperator,
     };
 }

@@ -39,6 +39,15 @@ public enum JournalEventKind
 
     /// <summary>An operator took a step as undone.</summary>
     CompensationSkipped,
+
+    /// <summary>A container began; Detail of an If is its condition.</summary>
+    ScopeEntered,
+
+    /// <summary>A container is done; Detail of a FlowDecision is its port.</summary>
+    ScopeLeft,
+
+    /// <summary>A step waits; Detail says for what.</summary>
+    StepWaits,
 }
 
 /// <summary>A committed row of the journal.</summary>

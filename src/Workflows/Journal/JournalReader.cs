@@ -10,7 +10,7 @@ internal sealed class JournalReader(Journal journal, JournalWriter writer)
         "row, id, definition_id, definition_hash, key, status, input, variables, answer, output, error, accepted_at, updated_at, finished_at";
 
     public const string ExecutionColumns =
-        "seq, activity_id, activity_type, status, attempt, failures, input, output, error, due_at, boot_id, started_at, ended_at";
+        "seq, activity_id, activity_type, status, attempt, failures, input, output, error, due_at, boot_id, started_at, ended_at, scope, progress, ended, awaits_operator";
 
     private const int EventPage = 500;
 
@@ -44,7 +44,7 @@ internal sealed class JournalReader(Journal journal, JournalWriter writer)
 
     public IReadOnlyList<IncidentRow> Incidents(IncidentFilter filter) => Select(
         """
-        SELECT incidents.id, instances.id, execution_seq, activity_id, message, opened_at, closed_at
+        SELECT incidents.id, instances.id, execution_seq, activity_id, kind, failures, message, opened_at, closed_at
         FROM incidents JOIN instances ON instances.row = incidents.instance
         WHERE incidents.id < ? AND (closed_at IS NULL OR NOT ?) AND instances.id = coalesce(?, instances.id) ORDER BY incidents.id DESC LIMIT ?
         """,
@@ -108,16 +108,22 @@ internal sealed class JournalReader(Journal journal, JournalWriter writer)
         TimeOrNull(reader, 9),
         reader.GetString(10),
         Time(reader, 11),
-        TimeOrNull(reader, 12));
+        TimeOrNull(reader, 12),
+        reader.IsDBNull(13) ? null : reader.GetInt32(13),
+        Text(reader, 14),
+        reader.GetInt32(15),
+        reader.GetBoolean(16));
 
     private static IncidentRow ReadIncident(SqliteDataReader reader) => new(
         reader.GetInt64(0),
         new InstanceId(reader.GetString(1)),
         reader.IsDBNull(2) ? null : reader.GetInt32(2),
         Text(reader, 3),
-        reader.GetString(4),
-        Time(reader, 5),
-        TimeOrNull(reader, 6));
+        Enum.Parse<IncidentKind>(reader.GetString(4)),
+        reader.GetInt32(5),
+        reader.GetString(6),
+        Time(reader, 7),
+        TimeOrNull(reader, 8));
 
     private static JournalEvent ReadEvent(SqliteDataReader reader) => new(
         reader.GetInt64(0),

@@ -30,6 +30,15 @@ public enum ExecutionStatus
 
     /// <summary>Taken as undone by an operator.</summary>
     CompensationSkipped,
+
+    /// <summary>A container whose children run.</summary>
+    Entered,
+
+    /// <summary>Waits for a time or a signal.</summary>
+    Waiting,
+
+    /// <summary>Given up before it had an effect: a container, or one that waited.</summary>
+    Cancelled,
 }
 
 /// <param name="DefinitionId">Null for all.</param>
@@ -76,6 +85,9 @@ public sealed record InstanceRow(
 /// <param name="Seq">1, 2, 3 … in the order the instance's executions began.</param>
 /// <param name="Attempt">Of the present phase: it begins again at 1 when compensation begins.</param>
 /// <param name="BootId">Of the kernel under which the last attempt began.</param>
+/// <param name="Scope">Seq of the container's execution it runs in; null at the top.</param>
+/// <param name="Ended">1, 2, 3 … in the order in which executions completed or were given up; 0 before.</param>
+/// <param name="AwaitsOperator">It stopped with an incident.</param>
 public sealed record ExecutionRow(
     InstanceId Instance,
     int Seq,
@@ -90,11 +102,36 @@ public sealed record ExecutionRow(
     DateTimeOffset? DueAt,
     string BootId,
     DateTimeOffset StartedAt,
-    DateTimeOffset? EndedAt);
+    DateTimeOffset? EndedAt,
+    int? Scope = null,
+    string? Progress = null,
+    int Ended = 0,
+    bool AwaitsOperator = false);
 
+public enum IncidentKind
+{
+    /// <summary>A step faulted, and its policy or the kind of the fault suspends.</summary>
+    Fault,
+
+    /// <summary>The undoing of a step faulted.</summary>
+    Undoing,
+
+    /// <summary>A step that must not run twice by itself was under way when the process ended.</summary>
+    InDoubt,
+    CrashLoop,
+
+    /// <summary>The definition does not load any more, or the engine met what cannot be.</summary>
+    Broken,
+
+    /// <summary>It was not over in the time that its definition gives it.</summary>
+    Deadline,
+}
+
+/// <param name="Failures">How often the step (or its undoing) had failed by then.</param>
 /// <param name="ClosedAt">Null while an operator is awaited.</param>
 public sealed record IncidentRow(
-    long Id, InstanceId Instance, int? ExecutionSeq, string? ActivityId, string Message, DateTimeOffset OpenedAt, DateTimeOffset? ClosedAt);
+    long Id, InstanceId Instance, int? ExecutionSeq, string? ActivityId, IncidentKind Kind, int Failures, string Message, DateTimeOffset OpenedAt,
+    DateTimeOffset? ClosedAt);
 
 /// <param name="OpenOnly">Whether to leave out those that are closed.</param>
 /// <param name="BeforeId">Id of the last incident of the page before; newest first.</param>

@@ -6,13 +6,13 @@ namespace FlannelFlow.Workflows;
 internal static class JournalSchema
 {
     /// <summary>Raised with every change of the tables; kept in PRAGMA user_version.</summary>
-    public const int Version = 2;
+    public const int Version = 3;
 
     /// <summary>"FlFl": tells our files from other SQLite files, kept in PRAGMA application_id.</summary>
     private const int ApplicationId = 0x466C466C;
 
     /// <summary>Version n is made from n-1 by the nth of these, in the transaction that raises the version.</summary>
-    private static readonly string[] Upgrades = [Tables1, Tables2];
+    private static readonly string[] Upgrades = [Tables1, Tables2, Tables3];
 
     private const string Tables1 = """
         CREATE TABLE epochs (
@@ -49,6 +49,41 @@ internal static class JournalSchema
             activity_id TEXT, detail TEXT NOT NULL, who TEXT NOT NULL, why TEXT NOT NULL);
         CREATE INDEX audit_instance ON audit (instance);
         CREATE INDEX instances_status ON instances (status, row);
+        """;
+
+    /// <summary>
+    /// Containers, signals, children, deadlines. In older journals every execution is at the top, and ended in the order it began in. What stood
+    /// in a suspended instance was its last execution, or its undoing, or, in doubt, the one still marked as running.
+    /// </summary>
+    private const string Tables3 = """
+        ALTER TABLE executions ADD COLUMN scope INTEGER;
+        ALTER TABLE executions ADD COLUMN progress TEXT;
+        ALTER TABLE executions ADD COLUMN ended INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE executions ADD COLUMN awaits_operator INTEGER NOT NULL DEFAULT 0;
+        UPDATE executions SET ended = seq WHERE status NOT IN ('Running', 'RetryScheduled');
+        UPDATE executions SET awaits_operator = 1, ended = seq, ended_at = coalesce(ended_at, started_at),
+            status = CASE status WHEN 'Running' THEN 'Faulted' WHEN 'Compensating' THEN 'CompensationFaulted' ELSE status END
+            WHERE instance IN (SELECT row FROM instances WHERE status = 'Suspended' AND finished_at IS NULL)
+                AND (status IN ('Running', 'Compensating', 'CompensationFaulted')
+                    OR (status = 'Faulted' AND seq = (SELECT max(seq) FROM executions later WHERE later.instance = executions.instance)
+                        AND NOT EXISTS (SELECT 1 FROM executions other WHERE other.instance = executions.instance
+                            AND other.status IN ('Compensating', 'CompensationScheduled', 'CompensationFaulted'))));
+        ALTER TABLE incidents ADD COLUMN kind TEXT NOT NULL DEFAULT 'Fault';
+        ALTER TABLE incidents ADD COLUMN failures INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE instances ADD COLUMN parent_id TEXT;
+        ALTER TABLE instances ADD COLUMN parent_seq INTEGER;
+        ALTER TABLE instances ADD COLUMN deadline INTEGER;
+        ALTER TABLE instances ADD COLUMN fault_kind TEXT;
+        CREATE INDEX instances_parent ON instances (parent_id) WHERE parent_id IS NOT NULL;
+        CREATE TABLE bookmarks (
+            instance INTEGER NOT NULL, execution_seq INTEGER NOT NULL, instance_id TEXT NOT NULL, name TEXT NOT NULL, correlation TEXT NOT NULL,
+            PRIMARY KEY (instance, execution_seq)) WITHOUT ROWID;
+        CREATE INDEX bookmarks_name ON bookmarks (name, correlation);
+        CREATE TABLE signals (
+            row INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL, correlation TEXT NOT NULL, payload TEXT,
+            sent_at INTEGER NOT NULL, instance INTEGER, execution_seq INTEGER, consumed_at INTEGER);
+        CREATE INDEX signals_free ON signals (name, correlation, row) WHERE instance IS NULL;
+        CREATE INDEX signals_matched ON signals (instance, execution_seq) WHERE instance IS NOT NULL AND consumed_at IS NULL;
         """;
 
     /// <summary>Refuses, without writing to it, a file that is not ours, is from a newer version or is damaged.</summary>

@@ -12,6 +12,7 @@ internal sealed class JournalTransaction : IDisposable
     private readonly Statement _upsertExecution;
     private readonly Statement _insertIncident;
     private readonly Statement _closeIncidents;
+    private readonly Statement _mendIncidents;
     private readonly Statement _insertAudit;
     private readonly Statement _insertEvent;
     private readonly Statement _oldestEvents;
@@ -42,14 +43,16 @@ internal sealed class JournalTransaction : IDisposable
             """);
         _upsertExecution = new Statement(connection, """
             INSERT INTO executions (instance, seq, activity_id, activity_type, status, attempt, failures, input, output, error, due_at,
-                boot_id, started_at, ended_at)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                boot_id, started_at, ended_at, scope, progress, ended, awaits_operator)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             ON CONFLICT DO UPDATE SET status=excluded.status, attempt=excluded.attempt, failures=excluded.failures, output=excluded.output,
-                error=excluded.error, due_at=excluded.due_at, boot_id=excluded.boot_id, ended_at=excluded.ended_at
+                error=excluded.error, due_at=excluded.due_at, boot_id=excluded.boot_id, ended_at=excluded.ended_at,
+                progress=excluded.progress, ended=excluded.ended, awaits_operator=excluded.awaits_operator
             """);
         _insertIncident = new Statement(
-            connection, "INSERT INTO incidents (instance, execution_seq, activity_id, message, opened_at) VALUES (?, ?, ?, ?, ?)");
+            connection, "INSERT INTO incidents (instance, execution_seq, activity_id, kind, failures, message, opened_at) VALUES (?, ?, ?, ?, ?, ?, ?)");
         _closeIncidents = new Statement(connection, "UPDATE incidents SET closed_at=? WHERE instance=? AND closed_at IS NULL");
+        _mendIncidents = new Statement(connection, "UPDATE incidents SET closed_at=? WHERE instance=? AND execution_seq=? AND closed_at IS NULL");
         _insertAudit = new Statement(
             connection, "INSERT INTO audit (instance, at, alteration, activity_id, detail, who, why) VALUES (?, ?, ?, ?, ?, ?, ?)");
         _insertEvent = new Statement(connection, """
@@ -116,11 +119,13 @@ internal sealed class JournalTransaction : IDisposable
         {
             _upsertExecution.Run(
                 row, e.Seq, e.ActivityId, e.ActivityType, e.Status.ToString(), e.Attempt, e.Failures, e.Input, e.Output, e.Error, e.DueAt,
-                e.BootId, e.StartedAt, e.EndedAt);
+                e.BootId, e.StartedAt, e.EndedAt, e.Scope, e.Progress is null ? null : JsonSerializer.Serialize(e.Progress, WorkflowJson.Options), e.Ended, e.AwaitsOperator);
         }
         if (commit.ClosesIncidents) _closeIncidents.Run(commit.At, row);
+        foreach (int seq in commit.Mended) _mendIncidents.Run(commit.At, row, seq);
         if (commit.Audit is { } audit) _insertAudit.Run(row, commit.At, audit.Alteration, audit.ActivityId, audit.Detail, audit.Who, audit.Why);
-        if (commit.Incident is { } incident) _insertIncident.Run(row, incident.ExecutionSeq, incident.ActivityId, incident.Message, commit.At);
+        foreach (IncidentDraft incident in commit.Incidents)
+            _insertIncident.Run(row, incident.ExecutionSeq, incident.ActivityId, incident.Kind.ToString(), incident.Failures, incident.Message, commit.At);
         foreach (EventDraft draft in commit.Events)
         {
             _insertEvent.Run(
@@ -131,7 +136,7 @@ internal sealed class JournalTransaction : IDisposable
 
     public void Dispose()
     {
-        foreach (Statement statement in (Statement[])[_findKey, _insertInstance, _updateInstance, _upsertExecution, _insertIncident, _closeIncidents, _insertAudit, _insertEvent, _oldestEvents, _deleteEvents, .. _purge])
+        foreach (Statement statement in (Statement[])[_findKey, _insertInstance, _updateInstance, _upsertExecution, _insertIncident, _closeIncidents, _mendIncidents, _insertAudit, _insertEvent, _oldestEvents, _deleteEvents, .. _purge])
         {
             statement.Dispose();
         }

@@ -16,16 +16,26 @@ internal sealed class Recoverer(Journal journal, ActivityCatalog activities, IRe
         {
             WorkflowDefinition definition = Definition(state);
             bool granted = executor.Lanes.Enter(state.Id, state.Claims);
-            InstanceEvent? first =
-                state.Status == InstanceStatus.Suspended ? null
-                : _unreadable.TryGetValue(state.DefinitionHash, out string? problem) ? new InstanceEvent.Broken(problem)
-                : state.Status != InstanceStatus.Waiting ? new InstanceEvent.Recovered()
-                : granted ? new InstanceEvent.Granted()
-                : null;
-            recovered.Add(new RecoveredInstance(executor.Add(definition, state), state, first));
+            recovered.Add(new RecoveredInstance(executor.Add(definition, state), state, First(state, granted)));
         }
         return recovered;
     }
+
+    private InstanceEvent? First(InstanceState state, bool granted)
+    {
+        _unreadable.TryGetValue(state.DefinitionHash, out string? problem);
+        return state.Status switch
+        {
+            InstanceStatus.Suspended => problem is null && HasOtherBranches(state) ? new InstanceEvent.Recovered() : null,
+            _ when problem is not null => new InstanceEvent.Broken(problem),
+            InstanceStatus.Waiting => granted ? new InstanceEvent.Granted() : null,
+            _ => new InstanceEvent.Recovered(),
+        };
+    }
+
+    /// <summary>One that broke as a whole has no step that an operator is awaited for: it stands as it is.</summary>
+    private static bool HasOtherBranches(InstanceState state) =>
+        state.Executions.Any(e => e.AwaitsOperator) && state.Executions.Any(e => e is { IsLive: true, Status: not ExecutionStatus.Entered });
 
     /// <summary>The one the instance began with, whatever the files say now.</summary>
     private WorkflowDefinition Definition(InstanceState state)
@@ -55,13 +65,12 @@ internal sealed record RecoveredInstance(InstanceRunner Runner, InstanceState St
 
     public static RecoveryReport Report(IReadOnlyList<RecoveredInstance> instances, long epoch, string bootId, TimeSpan took)
     {
-        var active = instances.Where(i => i.State.Status is InstanceStatus.Running or InstanceStatus.Compensating)
-            .SelectMany(i => i.State.Executions).ToList();
+        var active = instances.Where(i => i.First is InstanceEvent.Recovered).SelectMany(i => i.State.Executions).ToList();
         return new RecoveryReport(
             epoch,
             Open: instances.Count,
             InDoubt: active.Count(e => e.IsUnderWay),
-            Scheduled: active.Count(e => e.IsScheduled),
+            Scheduled: active.Count(e => e is { IsLive: true, DueAt: not null }),
             Waiting: instances.Count(i => i.State.Status == InstanceStatus.Waiting),
             Suspended: instances.Count(i => i.State.Status == InstanceStatus.Suspended),
             FromAnotherBoot: active.Count(e => e.IsUnderWay && e.BootId != bootId),
