@@ -150,6 +150,7 @@ public sealed class WorkflowRuntime : IAsyncDisposable
             Decision decision = Decider.Accept(definition, state, granted, _executor.Context());
             _executor.Pass(new CrashPoint(definition.Id, "accept", "before-enqueue"));
             AcceptResult result = await _writer.AcceptAsync(decision.Commit!, start.Join, ct);
+            _executor.Deliver(result.Matches);
             if (result.Row is { } row) runner.Begin(decision, row);
             else Forget(runner);
             return result.Instance;
@@ -200,6 +201,26 @@ public sealed class WorkflowRuntime : IAsyncDisposable
         InstanceRow row = Instance(id) ?? throw new KeyNotFoundException($"no workflow instance {id}");
         throw new AlterationRefusedException($"{alteration.Name} of {row.DefinitionId} {id}: it is {row.Status}");
     }
+
+    /// <summary>
+    /// Sends a signal; completes when it is durable. Matched at once to the Elsa.Event that waits longest for its name and correlation, or
+    /// else kept for the first that comes to wait (as long as finished instances are kept). One signal wakes one Elsa.Event.
+    /// </summary>
+    /// <remarks>Throws <see cref="InvalidSignalException"/> for one without a name or correlation, <see cref="JournalFullException"/>.</remarks>
+    public async Task<SignalReceipt> SignalAsync(Signal signal, CancellationToken ct)
+    {
+        ArgumentNullException.ThrowIfNull(signal);
+        if (string.IsNullOrWhiteSpace(signal.Name)) throw new InvalidSignalException("a signal without a name");
+        if (string.IsNullOrWhiteSpace(signal.Correlation)) throw new InvalidSignalException($"signal '{signal.Name}': it is not said whom it is for (a correlation, an idempotency key, or an instance's id)");
+        await _resumed.Task.WaitAsync(ct);
+        Signal identified = signal with { Id = signal.Id ?? Guid.CreateVersion7(_time.GetUtcNow()).ToString("N") };
+        SignalResult result = await _writer.SendAsync(identified, _time.GetUtcNow(), ct);
+        if (result.Match is { } match) _executor.Deliver([match]);
+        return new SignalReceipt(identified.Id!, result.Match?.Instance, result.IsKnown);
+    }
+
+    /// <summary>Signals that nobody has waited for yet, the oldest first.</summary>
+    public IReadOnlyList<SignalRow> UnmatchedSignals(int limit) => _reader.UnmatchedSignals(limit);
 
     /// <summary>
     /// Committed events after a sequence number, in order, until the runtime stops. Begins at the oldest kept if that is later.

@@ -15,6 +15,7 @@ internal static class ElsaTypes
     public const string FlowDecision = "Elsa.FlowDecision";
     public const string Delay = "Elsa.Delay";
     public const string Fault = "Elsa.Fault";
+    public const string Event = "Elsa.Event";
     public const string Respond = "FlannelFlow.Respond";
 
     public static readonly IReadOnlyList<string> Containers = [Sequence, Parallel, Fork, If, ForEach, Flowchart];
@@ -34,11 +35,16 @@ internal sealed record StepShape(
     public static readonly StepShape Fault = new(
         Of(Text("message", true), Text("faultType", false), Text("code", false), Text("category", false)), Of(), null, ["onFault"]);
 
+    public static readonly StepShape Event = new(
+        Of(Text("eventName", true), Text("correlationId", false)),
+        Of(new PropertyShape("result", TypeNames.Object, typeof(System.Text.Json.JsonElement), false, true)), null, ["timeout", "retry", "onFault"]);
+
     public static readonly IReadOnlyDictionary<string, StepShape> BuiltIn = new Dictionary<string, StepShape>(StringComparer.Ordinal)
     {
         [ElsaTypes.Respond] = Respond,
         [ElsaTypes.Delay] = Delay,
         [ElsaTypes.Fault] = Fault,
+        [ElsaTypes.Event] = Event,
     };
 
     public static StepShape Of(ActivityType activity) =>

@@ -61,8 +61,9 @@ internal sealed class TreeReader(StepReader steps, BindingReader bindings, Fault
         CheckProperties(at, ElsaTypes.If, "condition", "then", "else");
         var uses = new List<VariableUse>();
         Expression condition = ReadCondition(at, uses);
-        return new IfDefinition(
-            id, condition, at.Optional("then") is { } then ? Read(then) : null, at.Optional("else") is { } otherwise ? Read(otherwise) : null) { Uses = uses };
+        ActivityDefinition? then = at.Optional("then") is { } thenAt ? Read(thenAt) : null;
+        ActivityDefinition? otherwise = at.Optional("else") is { } elseAt ? Read(elseAt) : null;
+        return new IfDefinition(id, condition, then, otherwise) { Uses = uses };
     }
 
     private ForEachDefinition? ReadForEach(JsonCursor at, string id)

@@ -187,7 +187,10 @@ internal static class Alter
         string? named = alteration switch { Alteration.Retry retry => retry.Activity, Alteration.Skip skip => skip.Activity, _ => null };
         var candidates = state.Executions.Where(e => named is null || e.ActivityId == named).ToList();
         ExecutionState[] stopped = [.. candidates.Where(e => e.AwaitsOperator)];
-        return stopped.Length > 0 ? stopped : [.. candidates.Where(e => e.IsScheduled)];
+        if (stopped.Length == 0) stopped = [.. candidates.Where(e => e.IsScheduled)];
+        // Nothing faulted, but a person may know that it need not wait.
+        if (stopped.Length == 0 && alteration is Alteration.Skip) stopped = [.. candidates.Where(e => e.Status == ExecutionStatus.Waiting)];
+        return stopped;
     }
 
     private static string? ActivitiesOf(Alteration alteration, ExecutionState[] at) =>

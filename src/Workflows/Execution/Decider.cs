@@ -45,6 +45,9 @@ internal static class Decider
             case InstanceEvent.Due due:
                 Due(turn, state.Execution(due.Seq));
                 break;
+            case InstanceEvent.Signalled signalled:
+                Signal(turn, state.Execution(signalled.Match.Seq), signalled.Match);
+                break;
             case InstanceEvent.Broken broken:
                 Faults.Suspend(turn, null, IncidentKind.Broken, broken.Message);
                 break;
@@ -198,7 +201,15 @@ internal static class Decider
         if (!execution.IsLive || execution.DueAt is not { } dueAt) return;
         if (dueAt > turn.Context.Now) turn.Then(new Effect.Wake(execution.Seq, dueAt));
         else if (execution.IsScheduled) Start(turn, AtOnce(turn, execution));
-        else Complete(turn, execution, "{}");
+        else if (execution.ActivityType == ElsaTypes.Delay) Complete(turn, execution, "{}");
+        else Faults.Fail(turn, execution, new InstanceEvent.Failed(default, FaultKind.Retryable, $"no signal '{BookmarkDraft.NameOf(execution)}' within {Faults.Step(turn, execution).Timeout}", 0));
+    }
+
+    /// <summary>Void if the execution does not wait any more: what took its bookmark away has given the signal to another.</summary>
+    private static void Signal(Turn turn, ExecutionState execution, SignalMatch match)
+    {
+        if (execution.Status == ExecutionStatus.Waiting && execution.Attempt == match.Attempt)
+            Complete(turn, execution, $$"""{"result":{{match.Payload ?? "null"}}}""");
     }
 
     /// <summary>The next attempt, which was to come later.</summary>
@@ -226,6 +237,13 @@ internal static class Decider
                 turn.Set(execution);
                 turn.Announce(JournalEventKind.StepWaits, execution, string.Create(CultureInfo.InvariantCulture, $"until {execution.DueAt:O}"));
                 turn.Then(new Effect.Wake(execution.Seq, execution.DueAt.Value));
+                break;
+            case ElsaTypes.Event:
+                TimeSpan? timeout = Faults.Step(turn, execution).Timeout;
+                execution = execution with { Status = ExecutionStatus.Waiting, DueAt = turn.Context.Now + timeout };
+                turn.Set(execution);
+                turn.Announce(JournalEventKind.StepWaits, execution, $"for signal '{BookmarkDraft.NameOf(execution)}'");
+                if (execution.DueAt is { } dueAt) turn.Then(new Effect.Wake(execution.Seq, dueAt));
                 break;
             case ElsaTypes.Fault:
                 Faults.FaultStep(turn, execution, KindOf(execution), MessageOf(execution));

@@ -17,6 +17,9 @@ internal sealed record InstanceCommit(
     public IReadOnlyCollection<int> Mended { get; init; } = [];
 
     public AuditDraft? Audit { get; init; }
+
+    /// <summary>Of the executions that wait for signals, or have ceased to.</summary>
+    public IReadOnlyList<BookmarkDraft> Bookmarks { get; init; } = [];
 }
 
 /// <summary>A journal event before the writer numbers it.</summary>

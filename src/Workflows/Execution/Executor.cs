@@ -57,6 +57,12 @@ internal sealed class Executor(WorkflowRuntimeOptions options, JournalWriter wri
         return runner;
     }
 
+    /// <summary>Tells instances of the signals that were matched to their bookmarks.</summary>
+    public void Deliver(IReadOnlyList<SignalMatch> matches)
+    {
+        foreach (SignalMatch match in matches) Find(match.Instance)?.Post(new InstanceEvent.Signalled(match));
+    }
+
     /// <summary>The instance is terminal, or was never accepted: its lanes go to those who wait.</summary>
     public void Leave(InstanceRunner runner)
     {

@@ -19,6 +19,9 @@ internal abstract record InstanceEvent
     /// <summary>The time of a scheduled attempt has come.</summary>
     public sealed record Due(int Seq) : InstanceEvent;
 
+    /// <summary>A signal was matched to the bookmark of an execution, durably.</summary>
+    public sealed record Signalled(SignalMatch Match) : InstanceEvent;
+
     /// <summary>It cannot go on by itself: its definition does not load any more, or the engine found what cannot be.</summary>
     public sealed record Broken(string Message) : InstanceEvent;
 

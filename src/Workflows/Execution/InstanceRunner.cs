@@ -138,7 +138,7 @@ internal sealed class InstanceRunner(Executor executor, WorkflowDefinition defin
     private async Task CommitAsync(InstanceCommit commit, CrashPoint point)
     {
         executor.Pass(point with { Moment = point.Moment + "before-enqueue" });
-        await executor.Writer.ApplyAsync(commit, point, CancellationToken.None);
+        executor.Deliver(await executor.Writer.ApplyAsync(commit, point, CancellationToken.None));
     }
 
     private Decision Decide(InstanceEvent happened)
@@ -278,6 +278,7 @@ internal sealed class InstanceRunner(Executor executor, WorkflowDefinition defin
             InstanceEvent.Failed failed => PointOf(_state.Execution(failed.Of.Seq), ""),
             InstanceEvent.Due due => PointOf(_state.Execution(due.Seq), "retry-"),
             InstanceEvent.Recovered when _state.Executions.Find(e => e.IsUnderWay) is { } execution => PointOf(execution, "recovery-"),
+            InstanceEvent.Signalled signalled => PointOf(_state.Execution(signalled.Match.Seq), "signal-"),
             InstanceEvent.Altered altered => new CrashPoint(definition.Id, "alter-" + Kebab(altered.Alteration.Name), ""),
             _ => new CrashPoint(definition.Id, "granted", ""),
         };

@@ -66,6 +66,7 @@ internal sealed class Turn(WorkflowDefinition definition, InstanceState state, D
                 ClosesIncidents = _closesIncidents,
                 Mended = _mended,
                 Audit = _audit,
+                Bookmarks = [.. _touched.Select(State.Execution).Where(e => e.ActivityType == ElsaTypes.Event).Select(e => BookmarkDraft.Of(State, e))],
             },
             _effects);
     }

@@ -118,6 +118,22 @@ internal sealed class Journal : IDisposable
         return open;
     }
 
+    /// <summary>Signals that are matched to bookmarks, and not consumed yet.</summary>
+    public IReadOnlyList<SignalMatch> LoadMatches()
+    {
+        using SqliteConnection connection = OpenToRead();
+        using var select = new Statement(connection, """
+            SELECT bookmarks.instance_id, bookmarks.execution_seq, bookmarks.attempt, payload FROM signals
+            JOIN bookmarks ON bookmarks.instance = signals.instance AND bookmarks.execution_seq = signals.execution_seq
+            WHERE signals.instance IS NOT NULL AND consumed_at IS NULL
+            """);
+        using SqliteDataReader found = select.Read();
+        var matches = new List<SignalMatch>();
+        while (found.Read())
+            matches.Add(new SignalMatch(new InstanceId(found.GetString(0)), found.GetInt32(1), found.GetInt32(2), found.IsDBNull(3) ? null : found.GetString(3)));
+        return matches;
+    }
+
     /// <summary>The text of a definition that some instance began with.</summary>
     public string? DefinitionJson(string hash)
     {

@@ -58,6 +58,11 @@ internal sealed class JournalReader(Journal journal, JournalWriter writer)
             reader.GetInt64(0), id, Time(reader, 1), reader.GetString(2), Text(reader, 3), reader.GetString(4), reader.GetString(5), reader.GetString(6)),
         id.Value);
 
+    public IReadOnlyList<SignalRow> UnmatchedSignals(int limit) => Select(
+        "SELECT id, name, correlation, payload, sent_at FROM signals WHERE instance IS NULL ORDER BY row LIMIT ?",
+        reader => new SignalRow(reader.GetString(0), reader.GetString(1), reader.GetString(2), Text(reader, 3), Time(reader, 4)),
+        limit);
+
     public async IAsyncEnumerable<JournalEvent> FollowAsync(long afterSeq, [EnumeratorCancellation] CancellationToken ct)
     {
         while (true)

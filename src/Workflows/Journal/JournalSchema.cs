@@ -76,7 +76,8 @@ internal static class JournalSchema
         ALTER TABLE instances ADD COLUMN fault_kind TEXT;
         CREATE INDEX instances_parent ON instances (parent_id) WHERE parent_id IS NOT NULL;
         CREATE TABLE bookmarks (
-            instance INTEGER NOT NULL, execution_seq INTEGER NOT NULL, instance_id TEXT NOT NULL, name TEXT NOT NULL, correlation TEXT NOT NULL,
+            instance INTEGER NOT NULL, execution_seq INTEGER NOT NULL, attempt INTEGER NOT NULL, instance_id TEXT NOT NULL,
+            name TEXT NOT NULL, correlation TEXT NOT NULL,
             PRIMARY KEY (instance, execution_seq)) WITHOUT ROWID;
         CREATE INDEX bookmarks_name ON bookmarks (name, correlation);
         CREATE TABLE signals (

@@ -18,6 +18,7 @@ internal sealed class JournalTransaction : IDisposable
     private readonly Statement _oldestEvents;
     private readonly Statement _deleteEvents;
     private readonly Statement[] _purge;
+    private readonly SignalTable _signals;
 
     /// <summary>Of instances finished before ?, at most ?; instances last, because the others look there.</summary>
     private static readonly string[] PurgeSql =
@@ -61,6 +62,7 @@ internal sealed class JournalTransaction : IDisposable
             """);
         _oldestEvents = new Statement(connection, "SELECT seq, at FROM journal ORDER BY seq LIMIT ?");
         _deleteEvents = new Statement(connection, "DELETE FROM journal WHERE seq <= ?");
+        _signals = new SignalTable(connection);
         _purge = [.. PurgeSql.Select(sql => new Statement(connection, sql))];
     }
 
@@ -73,33 +75,35 @@ internal sealed class JournalTransaction : IDisposable
         InstanceState state = commit.State;
         using (SqliteDataReader known = _findKey.Read(state.DefinitionId, state.IdempotencyKey))
         {
-            if (known.Read() && (join == JoinPolicy.Always || known.GetBoolean(1))) return new AcceptResult(new InstanceId(known.GetString(0)), null);
+            if (known.Read() && (join == JoinPolicy.Always || known.GetBoolean(1))) return new AcceptResult(new InstanceId(known.GetString(0)), null, []);
         }
         long row = (long)_insertInstance.Scalar(
             state.Id.Value, state.DefinitionId, state.DefinitionHash, state.IdempotencyKey, state.Status.ToString(), state.Rev,
             JsonSerializer.Serialize(state.Claims, WorkflowJson.Options), Values.Write(state.Inputs), Values.Write(state.Variables),
             state.AnswerJson, state.OutputJson, state.Error, state.AcceptedAt, commit.At, state.IsTerminal ? commit.At : null)!;
-        WriteParts(row, commit);
-        return new AcceptResult(state.Id, row);
+        return new AcceptResult(state.Id, row, WriteParts(row, commit));
     }
 
     /// <summary>Throws <see cref="StaleRevisionException"/>, having written nothing, if the journal is at another revision.</summary>
-    public void Apply(InstanceCommit commit)
+    public IReadOnlyList<SignalMatch> Apply(InstanceCommit commit)
     {
         InstanceState state = commit.State;
         int updated = _updateInstance.Run(
             state.Status.ToString(), state.Rev, Values.Write(state.Variables), state.AnswerJson, state.OutputJson, state.Error,
             state.IsCancelled, JsonSerializer.Serialize(state.Recoveries.Select(at => at.UtcTicks)), commit.At, state.IsTerminal ? commit.At : null, state.Row, state.Rev - 1);
         if (updated != 1) throw new StaleRevisionException(state.Id, state.Rev - 1);
-        WriteParts(state.Row, commit);
+        return WriteParts(state.Row, commit);
     }
+
+    /// <summary>Stores a signal, and matches it to the bookmark that waits longest for it.</summary>
+    public SignalResult Send(Signal signal, DateTimeOffset now) => _signals.Send(signal, now);
 
     /// <summary>Purges at most <paramref name="limit"/> instances and events; how many of both went.</summary>
     public int Purge(DateTimeOffset before, int limit)
     {
         int instances = 0;
         foreach (Statement delete in _purge) instances = delete.Run(before, limit);
-        return instances + PurgeEvents(before, limit);
+        return instances + PurgeEvents(before, limit) + _signals.Purge(before, limit);
     }
 
     /// <summary>Events go from the oldest on only, so that what is kept has no gap.</summary>
@@ -113,7 +117,7 @@ internal sealed class JournalTransaction : IDisposable
         return last == 0 ? 0 : _deleteEvents.Run(last);
     }
 
-    private void WriteParts(long row, InstanceCommit commit)
+    private List<SignalMatch> WriteParts(long row, InstanceCommit commit)
     {
         foreach (ExecutionState e in commit.Executions)
         {
@@ -132,10 +136,12 @@ internal sealed class JournalTransaction : IDisposable
                 ++LastSeq, commit.At, commit.State.Id.Value, commit.State.DefinitionId, draft.Kind.ToString(), draft.ActivityId,
                 draft.ActivityType, draft.Attempt, draft.Detail);
         }
+        return _signals.Match(row, commit);
     }
 
     public void Dispose()
     {
+        _signals.Dispose();
         foreach (Statement statement in (Statement[])[_findKey, _insertInstance, _updateInstance, _upsertExecution, _insertIncident, _closeIncidents, _mendIncidents, _insertAudit, _insertEvent, _oldestEvents, _deleteEvents, .. _purge])
         {
             statement.Dispose();
@@ -144,7 +150,8 @@ internal sealed class JournalTransaction : IDisposable
 }
 
 /// <param name="Row">Null if an instance with the key was there: <paramref name="Instance"/> is that one.</param>
-internal readonly record struct AcceptResult(InstanceId Instance, long? Row);
+/// <param name="Matches">Signals that were stored already for what it waits for.</param>
+internal readonly record struct AcceptResult(InstanceId Instance, long? Row, IReadOnlyList<SignalMatch> Matches);
 
 /// <summary>Somebody else wrote this instance: must never happen.</summary>
 internal sealed class StaleRevisionException(InstanceId instance, long rev) : Exception($"instance {instance} is not at revision {rev} in the journal");

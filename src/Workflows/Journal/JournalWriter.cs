@@ -78,15 +78,10 @@ internal sealed class JournalWriter : IDisposable
     public Task<AcceptResult> AcceptAsync(InstanceCommit commit, JoinPolicy join, CancellationToken ct) =>
         WriteAsync(t => t.Accept(commit, join), new CrashPoint(commit.State.DefinitionId, "accept", ""), ct, isAdmission: true);
 
-    public Task ApplyAsync(InstanceCommit commit, CrashPoint point, CancellationToken ct) =>
-        WriteAsync(
-            t =>
-            {
-                t.Apply(commit);
-                return true;
-            },
-            point,
-            ct);
+    public Task<IReadOnlyList<SignalMatch>> ApplyAsync(InstanceCommit commit, CrashPoint point, CancellationToken ct) => WriteAsync(t => t.Apply(commit), point, ct);
+
+    public Task<SignalResult> SendAsync(Signal signal, DateTimeOffset now, CancellationToken ct) =>
+        WriteAsync(t => t.Send(signal, now), new CrashPoint("signal", signal.Name, ""), ct, isAdmission: true);
 
     public Task<int> PurgeAsync(DateTimeOffset before, int limit, CancellationToken ct) => WriteAsync(t => t.Purge(before, limit), null, ct);
 

@@ -12,11 +12,12 @@ internal sealed class Recoverer(Journal journal, ActivityCatalog activities, IRe
     public IReadOnlyList<RecoveredInstance> Load(Executor executor)
     {
         var recovered = new List<RecoveredInstance>();
+        ILookup<InstanceId, SignalMatch> signals = journal.LoadMatches().ToLookup(m => m.Instance);
         foreach (InstanceState state in journal.LoadOpen().OrderBy(s => s.Status == InstanceStatus.Waiting).ThenBy(s => s.Row))
         {
             WorkflowDefinition definition = Definition(state);
             bool granted = executor.Lanes.Enter(state.Id, state.Claims);
-            recovered.Add(new RecoveredInstance(executor.Add(definition, state), state, First(state, granted)));
+            recovered.Add(new RecoveredInstance(executor.Add(definition, state), state, First(state, granted), [.. signals[state.Id]]));
         }
         return recovered;
     }
@@ -55,12 +56,14 @@ internal sealed class Recoverer(Journal journal, ActivityCatalog activities, IRe
 }
 
 /// <param name="First">What to tell it when executing begins; null if it has to wait.</param>
-internal sealed record RecoveredInstance(InstanceRunner Runner, InstanceState State, InstanceEvent? First)
+/// <param name="Signals">That were matched to it, and that it was not told of, or did not come to take.</param>
+internal sealed record RecoveredInstance(InstanceRunner Runner, InstanceState State, InstanceEvent? First, IReadOnlyList<SignalMatch> Signals)
 {
     public void Resume()
     {
         Runner.Begin(accepted: null, State.Row);
         if (First is not null) Runner.Post(First);
+        foreach (SignalMatch signal in Signals) Runner.Post(new InstanceEvent.Signalled(signal));
     }
 
     public static RecoveryReport Report(IReadOnlyList<RecoveredInstance> instances, long epoch, string bootId, TimeSpan took)

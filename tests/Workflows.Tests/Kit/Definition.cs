@@ -72,6 +72,19 @@ public static class Definition
         { "id": "{{{id}}}", "type": "Elsa.Delay", "timeSpan": {"typeName": "TimeSpan", "expression": {"type": "Literal", "value": "{{{time}}}"}} }
         """;
 
+    /// <summary>The signal's payload is in the variable Payload.</summary>
+    public static string Event(string id, string name, string? correlation = null, string custom = "") => $$$"""
+        { "id": "{{{id}}}", "type": "Elsa.Event", "customProperties": { {{{custom}}} },
+          "eventName": {"typeName": "String", "expression": {"type": "Literal", "value": "{{{name}}}"}},
+          "correlationId": {"typeName": "String", "expression": {"type": "Literal", "value": {{{(correlation is null ? "null" : $"\"{correlation}\"")}}}} },
+          "result": {"typeName": "Object", "memoryReference": {"id": "Payload"}} }
+        """;
+
+    public static string RespondWith(string variable) => $$$"""
+        { "id": "respond", "type": "FlannelFlow.Respond",
+          "answer": {"typeName": "Object", "expression": {"type": "Variable", "value": "{{{variable}}}"}} }
+        """;
+
     public static string Fault(string id, string message, string more = "") => $$$"""
         { "id": "{{{id}}}", "type": "Elsa.Fault", {{{more}}} "message": {"typeName": "String", "expression": {"type": "Literal", "value": "{{{message}}}"}} }
         """;
