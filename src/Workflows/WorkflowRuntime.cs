@@ -14,7 +14,9 @@ public enum JoinPolicy
 }
 
 /// <param name="Input">By the names of the definition's inputs.</param>
-public sealed record StartWorkflow(string DefinitionId, string IdempotencyKey, JsonObject Input, JoinPolicy Join = JoinPolicy.Always);
+/// <param name="Deadline">From now to its end, instead of the definition's.</param>
+public sealed record StartWorkflow(
+    string DefinitionId, string IdempotencyKey, JsonObject Input, JoinPolicy Join = JoinPolicy.Always, TimeSpan? Deadline = null);
 
 public enum WorkflowOutcome
 {
@@ -61,6 +63,7 @@ public sealed class WorkflowRuntime : IAsyncDisposable
     private readonly JournalWriter _writer;
     private readonly JournalReader _reader;
     private readonly Executor _executor;
+    private readonly Admission _admission;
     private readonly WorkflowRuntimeOptions _options;
     private readonly TimeProvider _time;
     private readonly ActivityCatalog _activities;
@@ -84,6 +87,8 @@ public sealed class WorkflowRuntime : IAsyncDisposable
         _writer = new JournalWriter(journal.Connection, options.QueuedCommits, crashes, cause => _executor!.Died("writing the journal", cause), cause => _executor!.Full(cause));
         _reader = new JournalReader(journal, _writer);
         _executor = new Executor(options, _writer, crashes, time, log);
+        _admission = new Admission(options, _executor, _writer, _reader, _definitions, time);
+        _executor.Admission = _admission;
         _recovered = new Recoverer(journal, activities, definitions, log).Load(_executor);
         Recovery = RecoveredInstance.Report(_recovered, journal.Epoch, options.BootId, time.GetElapsedTime(started));
     }
@@ -102,7 +107,7 @@ public sealed class WorkflowRuntime : IAsyncDisposable
         ArgumentNullException.ThrowIfNull(time);
         ct.ThrowIfCancellationRequested();
         long started = time.GetTimestamp();
-        Journal journal = Journal.Open(options, definitions, time.GetUtcNow());
+        Journal journal = Journal.Open(options, activities, definitions, time.GetUtcNow());
         try
         {
             return Task.FromResult(
@@ -137,34 +142,7 @@ public sealed class WorkflowRuntime : IAsyncDisposable
     {
         ArgumentNullException.ThrowIfNull(start);
         await _resumed.Task.WaitAsync(ct);
-        if (!_definitions.TryGetValue(start.DefinitionId, out WorkflowDefinition? definition))
-            throw new InvalidStartException($"starting {start.DefinitionId}: no such definition{Names.Known(_definitions.Keys)}");
-        if (start.IdempotencyKey.Length == 0) throw new InvalidStartException($"starting {definition.Id}: the idempotency key is empty");
-        InstanceState state = NewInstance(definition, start);
-
-        // The runner stands before the commit: a grant of the lanes may come at any time from here on.
-        InstanceRunner runner = _executor.Add(definition, state);
-        bool granted = _executor.Lanes.Enter(state.Id, state.Claims);
-        try
-        {
-            Decision decision = Decider.Accept(definition, state, granted, _executor.Context());
-            _executor.Pass(new CrashPoint(definition.Id, "accept", "before-enqueue"));
-            AcceptResult result = await _writer.AcceptAsync(decision.Commit!, start.Join, ct);
-            _executor.Deliver(result.Matches);
-            if (result.Row is { } row) runner.Begin(decision, row);
-            else Forget(runner);
-            return result.Instance;
-        }
-        catch (SimulatedCrashException e)
-        {
-            _executor.Fail("crash point", e);
-            throw new RuntimeStoppedException(e.Message);
-        }
-        catch
-        {
-            Forget(runner);
-            throw;
-        }
+        return await _admission.AdmitAsync(start, null, 0, ct);
     }
 
     /// <summary>Completes when the instance responded, is terminal or is suspended, and that is durable.</summary>
@@ -244,7 +222,8 @@ public sealed class WorkflowRuntime : IAsyncDisposable
     public IReadOnlyList<DefinitionError> Check(DefinitionFile file)
     {
         var errors = new List<DefinitionError>();
-        DefinitionLoader.Read(file, _activities, errors);
+        if (DefinitionLoader.Read(file, _activities, errors) is { } definition)
+            ChildCheck.Check(definition, new Dictionary<string, WorkflowDefinition>(_definitions, StringComparer.Ordinal) { [definition.Id] = definition });
         return errors;
     }
 
@@ -254,35 +233,15 @@ public sealed class WorkflowRuntime : IAsyncDisposable
     public IReadOnlyList<AuditRow> Audit(InstanceId id) => _reader.Audit(id);
 
     /// <summary>The lanes that an open instance claims: who holds them now, and who waits.</summary>
-    public IReadOnlyList<LaneView> Lanes(InstanceId id) => _executor.Lanes.Of(id);
+    public IReadOnlyList<LaneView> Lanes(InstanceId id) => _executor.Find(id)?.LaneTable.Of(id) ?? [];
+
+    /// <summary>All lanes that are claimed now.</summary>
+    public IReadOnlyList<LaneView> Lanes() => _executor.Lanes.All();
 
     public IReadOnlyList<IncidentRow> Incidents(IncidentFilter filter) => _reader.Incidents(filter);
 
     /// <summary>Transactions committed since the start, each one fsync.</summary>
     internal long Commits => _writer.Commits;
-
-    private InstanceState NewInstance(WorkflowDefinition definition, StartWorkflow start)
-    {
-        DateTimeOffset now = _time.GetUtcNow();
-        var inputs = Values.CheckInput(definition, start.Input);
-        return new InstanceState
-        {
-            Id = new InstanceId(_options.NewId(now)),
-            DefinitionId = definition.Id,
-            DefinitionHash = definition.Hash,
-            IdempotencyKey = start.IdempotencyKey,
-            Inputs = inputs,
-            Claims = [.. definition.Lanes.Select(lane => lane.Resolve(inputs))],
-            AcceptedAt = now,
-            Variables = Values.Defaults(definition),
-        };
-    }
-
-    private void Forget(InstanceRunner runner)
-    {
-        runner.Abandon();
-        _executor.Leave(runner);
-    }
 
     /// <summary>1 nothing new runs, 2 what runs is cancelled and awaited, 3 the writer commits what is queued, 4 the file is closed.</summary>
     public async ValueTask DisposeAsync()

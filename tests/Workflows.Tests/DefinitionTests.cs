@@ -54,7 +54,7 @@ public sealed class DefinitionTests
             bad.json: $.inputs[2].type: unknown type 'Strin'
             bad.json: $.variables[0]: "three" is no Int32
             bad.json: $.customProperties.onFault: must be one of Compensate, Suspend, Continue
-            bad.json: $.root.activities[0].type: unknown activity type 'Test.Ensur' (known: Elsa.Delay, Elsa.Fault, Elsa.Flowchart, Elsa.ForEach, Elsa.Fork, Elsa.If, Elsa.Parallel, Elsa.Sequence, FlannelFlow.Respond, Test.Ensure, Test.Gate, Test.Probed)
+            bad.json: $.root.activities[0].type: unknown activity type 'Test.Ensur' (known: Elsa.Delay, Elsa.DispatchWorkflow, Elsa.Event, Elsa.Fault, Elsa.Flowchart, Elsa.ForEach, Elsa.Fork, Elsa.If, Elsa.Parallel, Elsa.Sequence, FlannelFlow.Respond, Test.Ensure, Test.Gate, Test.Probed)
             bad.json: $.root.activities[1]: input 'thing' (String) of Test.Ensure is missing
             bad.json: $.root.activities[2].id: duplicate activity id 'b'
             bad.json: $.root.activities[2].thing.expression.value: 7 is no String
@@ -72,7 +72,7 @@ public sealed class DefinitionTests
             bad.json: $.root.activities[3].customProperties.retry.jitter: must be a number from 0 to 1
             bad.json: $.root.activities[3].customProperties.timeout: must be a time above zero, such as "00:00:20"
             bad.json: $.root.activities[4].activities[0].gate.expression: 'gate' must not be null
-            bad.json: $.root.activities[4].activities[0].customProperties.recovery: recovery mode Transactional is not supported yet
+            bad.json: $.root.activities[4].activities[0].customProperties.recovery: recovery mode Transactional: Test.Gate is not transactional
             bad.json: $.root.activities[4].activities[0].customProperties.compensate: Test.Gate cannot compensate
             bad.json: $.root.activities[4].activities[1]: recovery mode Probe: Test.Probed cannot probe
             bad.json: $.root.activities[5].answer.typeName: unknown type 'Text'

@@ -93,13 +93,21 @@ public sealed class SignalTests
         Assert.Empty(table.Match(4, Commit("d", taken)));
         Assert.Empty(table.Match(5, Commit("e", waits)));
 
-        static InstanceCommit Commit(string id, BookmarkDraft draft) => new(
-            new InstanceState
+        static InstanceCommit Commit(string id, BookmarkDraft draft)
+        {
+            var state = new InstanceState
             {
-                Id = new InstanceId(id), DefinitionId = "d", DefinitionHash = "h", IdempotencyKey = id, Inputs = ImmutableDictionary<string, JsonElement>.Empty,
-                Claims = [], AcceptedAt = default, Status = InstanceStatus.Running,
-            },
-            [], [], [], default) { Bookmarks = [draft] };
+                Id = new InstanceId(id),
+                DefinitionId = "d",
+                DefinitionHash = "h",
+                IdempotencyKey = id,
+                Inputs = ImmutableDictionary<string, JsonElement>.Empty,
+                Claims = [],
+                AcceptedAt = default,
+                Status = InstanceStatus.Running,
+            };
+            return new InstanceCommit(state, [], [], [], default) { Bookmarks = [draft] };
+        }
     }
 
     [Fact]

@@ -96,6 +96,7 @@ public static class FollowCommand
             JournalEventKind.ScopeEntered => ("  into", "grey"),
             JournalEventKind.ScopeLeft => ("  out of", "grey"),
             JournalEventKind.StepWaits => ("  waits", "blue"),
+            JournalEventKind.Expired => ("too late", "red"),
         };
         var instance = journalEvent.Instance.Value;
         var shortId = instance.Length > 6 ? instance[^6..] : instance;

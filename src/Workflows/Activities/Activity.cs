@@ -61,7 +61,17 @@ public sealed record ProbeResult<TOutput>(ProbeOutcome Outcome, TOutput? Output 
 /// <param name="ActivityId">The step's id in its definition.</param>
 /// <param name="Attempt">1 for the first call; +1 for each retry and for each re-execution after a crash.</param>
 /// <param name="IdempotencyKey">The same for all attempts of one execution, unique among executions of all hosts.</param>
-public sealed record ActivityExecution(InstanceId Instance, string ActivityId, int Attempt, string IdempotencyKey);
+public sealed record ActivityExecution(InstanceId Instance, string ActivityId, int Attempt, string IdempotencyKey)
+{
+    /// <summary>The boot of the kernel now.</summary>
+    public string BootId { get; init; } = "";
+
+    /// <summary>
+    /// The kernel was booted since some other step of this instance ran: kernel state that the inputs speak of (a device, a rule, a process)
+    /// may be gone, though the journal says it was made. Ensure it again, or refuse.
+    /// </summary>
+    public bool IsAfterReboot { get; init; }
+}
 
 /// <summary>The output of an activity that has none.</summary>
 public sealed record Nothing
@@ -83,6 +93,6 @@ public enum RecoveryMode
     /// <summary>An incident: an operator says whether to retry, skip or compensate. Also when an attempt gave no result in its time.</summary>
     AtMostOnce,
 
-    /// <summary>The effect is in the journal's own database. Not supported yet: does not load.</summary>
+    /// <summary>The effect is in the journal's own database, committed with the step's completion. Of a <see cref="TransactionalActivity{TInput, TOutput}"/>, and of no other.</summary>
     Transactional,
 }

@@ -23,5 +23,7 @@ public sealed class ActivityCatalog
         return this;
     }
 
+    internal IEnumerable<string> Tables => _types.Values.Select(t => t.Tables).OfType<string>();
+
     internal bool TryGet(string type, [NotNullWhen(true)] out ActivityType? found) => _types.TryGetValue(type, out found);
 }

@@ -18,6 +18,16 @@ internal abstract class ActivityType
     public abstract bool CanProbe { get; }
     public abstract Task<ProbeResult<string>> ProbeAsync(string input, ActivityExecution execution, CancellationToken ct);
     public abstract Task CompensateAsync(string input, string? output, ActivityExecution execution, CancellationToken ct);
+
+    /// <summary>Whether the next two are what runs, in the writer's transaction.</summary>
+    public virtual bool IsTransactional => false;
+
+    /// <summary>Null if it has none.</summary>
+    public virtual string? Tables => null;
+
+    public virtual string Execute(string input, ActivityExecution execution, JournalDatabase database) => throw new NotSupportedException();
+
+    public virtual void Undo(string input, string? output, ActivityExecution execution, JournalDatabase database) => throw new NotSupportedException();
 }
 
 internal sealed class BoundActivityType<TInput, TOutput>(Activity<TInput, TOutput> activity) : ActivityType
@@ -59,6 +69,18 @@ internal sealed class BoundActivityType<TInput, TOutput>(Activity<TInput, TOutpu
 
     public override Task CompensateAsync(string input, string? output, ActivityExecution execution, CancellationToken ct) =>
         activity.CompensateAsync(Read<TInput>(input), output is null ? null : Read<TOutput>(output), execution, ct);
+
+    private readonly TransactionalActivity<TInput, TOutput>? _transactional = activity as TransactionalActivity<TInput, TOutput>;
+
+    public override bool IsTransactional => _transactional is not null;
+
+    public override string? Tables => _transactional?.Tables;
+
+    public override string Execute(string input, ActivityExecution execution, JournalDatabase database) =>
+        JsonSerializer.Serialize(_transactional!.Execute(Read<TInput>(input), execution, database), WorkflowJson.Options);
+
+    public override void Undo(string input, string? output, ActivityExecution execution, JournalDatabase database) =>
+        _transactional!.Undo(Read<TInput>(input), output is null ? null : Read<TOutput>(output), execution, database);
 
     private static T Read<T>(string json) =>
         JsonSerializer.Deserialize<T>(json, WorkflowJson.Options) ?? throw new JsonException($"null is no {typeof(T).Name}");

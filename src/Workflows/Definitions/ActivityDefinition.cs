@@ -65,10 +65,24 @@ public sealed record StepDefinition(string Id, string Type, string Name) : Activ
 
     public FaultPolicy OnFault { get; init; }
 
+    /// <summary>Of Elsa.DispatchWorkflow.</summary>
+    public ChildDefinition? Child { get; init; }
+
     internal StepShape Shape { get; init; } = StepShape.Respond;
 
     internal bool IsRespond => Type == ElsaTypes.Respond;
 
     /// <summary>The activity behind it; null for built-ins.</summary>
     internal ActivityType? Activity => Shape.Activity;
+}
+
+/// <summary>The workflow that an Elsa.DispatchWorkflow starts.</summary>
+/// <param name="Waits">The step is over when the child is; else when the child is accepted.</param>
+/// <param name="Inputs">By the child's input names, beside those of the step's own <c>input</c>.</param>
+/// <param name="Outputs">The child's outputs into variables.</param>
+/// <param name="UndoWith">The definition that undoes a child that has finished, started with the same input.</param>
+public sealed record ChildDefinition(
+    string DefinitionId, bool Waits, IReadOnlyList<InputBinding> Inputs, IReadOnlyList<OutputBinding> Outputs, string? UndoWith)
+{
+    internal JsonCursor At { get; init; }
 }

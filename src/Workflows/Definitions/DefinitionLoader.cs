@@ -29,6 +29,12 @@ public static class DefinitionLoader
             if (!loaded.TryAdd(definition.Id, (definition, file.Name)))
                 errors.Add(new DefinitionError(file.Name, "$.definitionId", $"'{definition.Id}' is defined in {loaded[definition.Id].File} too"));
         }
+        var byId = loaded.ToDictionary(l => l.Key, l => l.Value.Definition, StringComparer.Ordinal);
+        // With one that is missing, each that starts it would be another error.
+        if (errors.Count == 0)
+        {
+            foreach (WorkflowDefinition definition in byId.Values) ChildCheck.Check(definition, byId);
+        }
         if (errors.Count > 0) throw new DefinitionException(errors);
         return [.. loaded.Values.Select(l => l.Definition)];
     }

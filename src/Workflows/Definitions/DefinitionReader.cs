@@ -62,6 +62,7 @@ internal sealed class DefinitionReader(JsonCursor root, ActivityCatalog activiti
             Outputs = outputs,
             Lanes = lanes,
             OnFault = onFault,
+            Deadline = custom?.Optional("deadline")?.Duration(),
             Root = top!,
         };
     }
@@ -100,7 +101,7 @@ internal sealed class DefinitionReader(JsonCursor root, ActivityCatalog activiti
     {
         foreach (JsonCursor property in custom?.Properties() ?? [])
         {
-            if (property.PropertyName is not ("lanes" or "onFault")) property.Error("unknown custom property of a workflow");
+            if (property.PropertyName is not ("lanes" or "onFault" or "deadline")) property.Error("unknown custom property of a workflow");
         }
         return custom?.Optional("onFault")?.Choice<FaultPolicy>() ?? FaultPolicy.Compensate;
     }

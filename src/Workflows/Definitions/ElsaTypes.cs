@@ -16,6 +16,7 @@ internal static class ElsaTypes
     public const string Delay = "Elsa.Delay";
     public const string Fault = "Elsa.Fault";
     public const string Event = "Elsa.Event";
+    public const string Dispatch = "Elsa.DispatchWorkflow";
     public const string Respond = "FlannelFlow.Respond";
 
     public static readonly IReadOnlyList<string> Containers = [Sequence, Parallel, Fork, If, ForEach, Flowchart];
@@ -39,12 +40,21 @@ internal sealed record StepShape(
         Of(Text("eventName", true), Text("correlationId", false)),
         Of(new PropertyShape("result", TypeNames.Object, typeof(System.Text.Json.JsonElement), false, true)), null, ["timeout", "retry", "onFault"]);
 
+    public static readonly StepShape Dispatch = new(
+        Of(
+            Text("workflowDefinitionId", true),
+            new PropertyShape("input", TypeNames.Object, typeof(System.Text.Json.JsonElement), false, true),
+            new PropertyShape("waitForCompletion", "Boolean", typeof(bool), false, true)),
+        Of(new PropertyShape("result", TypeNames.Object, typeof(System.Text.Json.JsonElement), false, true)), null,
+        ["retry", "onFault", "compensate", "inputs", "outputs", "undoWith"]);
+
     public static readonly IReadOnlyDictionary<string, StepShape> BuiltIn = new Dictionary<string, StepShape>(StringComparer.Ordinal)
     {
         [ElsaTypes.Respond] = Respond,
         [ElsaTypes.Delay] = Delay,
         [ElsaTypes.Fault] = Fault,
         [ElsaTypes.Event] = Event,
+        [ElsaTypes.Dispatch] = Dispatch,
     };
 
     public static StepShape Of(ActivityType activity) =>

@@ -46,16 +46,18 @@ internal sealed class StepReader(ActivityCatalog activities, BindingReader bindi
 
         var custom = at.Optional("customProperties");
         foreach (JsonCursor property in custom?.Properties() ?? []) CheckCustom(property, type, shape);
+        ChildDefinition? child = type == ElsaTypes.Dispatch ? ReadChild(at, custom, bound, uses) : null;
         return new StepDefinition(id, type, at.Optional("name")?.Text() ?? id)
         {
             Inputs = bound,
             Outputs = set,
             Uses = uses,
             Shape = shape,
+            Child = child,
             Retry = custom?.Optional("retry") is { } retry ? ReadRetry(retry) : RetryPolicy.Never,
             Timeout = custom?.Optional("timeout")?.Duration(),
             Recovery = ReadRecovery(at, custom?.Optional("recovery"), shape.Activity),
-            Compensate = ReadCompensate(custom?.Optional("compensate"), shape.Activity),
+            Compensate = child?.UndoWith is not null || ReadCompensate(custom?.Optional("compensate"), shape.Activity),
             OnFault = custom?.Optional("onFault")?.Choice<FaultPolicy>() ?? onFault,
         };
     }
@@ -96,6 +98,52 @@ internal sealed class StepReader(ActivityCatalog activities, BindingReader bindi
         }
     }
 
+    private ChildDefinition? ReadChild(JsonCursor at, JsonCursor? custom, List<InputBinding> bound, List<VariableUse> uses)
+    {
+        bool waits = Literal(bound, "waitForCompletion", at) is { ValueKind: System.Text.Json.JsonValueKind.True };
+        string? id = Literal(bound, "workflowDefinitionId", at) is { ValueKind: System.Text.Json.JsonValueKind.String } text ? text.GetString() : null;
+        var inputs = new List<InputBinding>();
+        foreach (JsonCursor input in custom?.Optional("inputs")?.Properties() ?? [])
+        {
+            if (!input.IsObject($"'{input.PropertyName}'") || BindingReader.ReadTypeName(input) is not { } typeName) continue;
+            if (input.Required("expression") is { } expression && bindings.ReadExpression(expression, typeName, null, null, uses) is { } read)
+                inputs.Add(new InputBinding(input.PropertyName, read));
+        }
+        var outputs = new List<OutputBinding>();
+        foreach (JsonCursor output in custom?.Optional("outputs")?.Properties() ?? [])
+        {
+            if (output.IsObject($"'{output.PropertyName}'") && BindingReader.ReadTypeName(output) is { } typeName
+                && bindings.ReadOutput(output, output.PropertyName, typeName) is { } read)
+            {
+                outputs.Add(read);
+            }
+        }
+        JsonCursor? undo = custom?.Optional("undoWith");
+        if (!waits)
+        {
+            custom?.Optional("outputs")?.Error("a child that is not waited for (waitForCompletion) has no outputs");
+            undo?.Error("a child that is not waited for (waitForCompletion) is not undone");
+        }
+        if (custom?.Optional("compensate") is { } compensate && compensate.Flag() is true && undo is null)
+            compensate.Error("a child that has finished is undone by a workflow: name it in 'undoWith'");
+        return id is null ? null : new ChildDefinition(id, waits, inputs, outputs, undo?.Text()) { At = at };
+    }
+
+    /// <summary>What the engine must know before it runs; null too if it is not given.</summary>
+    private static System.Text.Json.JsonElement? Literal(List<InputBinding> bound, string property, JsonCursor at)
+    {
+        switch (bound.Find(b => b.Property == property)?.Expression)
+        {
+            case null:
+                return null;
+            case Expression.Literal literal:
+                return literal.Value;
+            default:
+                (at.Optional(property)?.Optional("expression") ?? at).Error($"'{property}' must be a Literal");
+                return null;
+        }
+    }
+
     private static RetryPolicy ReadRetry(JsonCursor at)
     {
         if (!at.IsObject("retry")) return RetryPolicy.Never;
@@ -130,7 +178,8 @@ internal sealed class StepReader(ActivityCatalog activities, BindingReader bindi
     {
         if (activity is null) return RecoveryMode.Reexecute;
         RecoveryMode mode = (given is null ? activity.Recovery : given.Value.Choice<RecoveryMode>()) ?? RecoveryMode.Reexecute;
-        if (mode == RecoveryMode.Transactional) (given ?? at).Error($"recovery mode {mode} is not supported yet");
+        if (activity.IsTransactional != (mode == RecoveryMode.Transactional))
+            (given ?? at).Error($"recovery mode {mode}: {activity.Name} is {(activity.IsTransactional ? "Transactional, and nothing else" : "not transactional")}");
         if (mode == RecoveryMode.Probe && !activity.CanProbe) (given ?? at).Error($"recovery mode {mode}: {activity.Name} cannot probe");
         return mode;
     }

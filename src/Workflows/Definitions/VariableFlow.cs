@@ -21,7 +21,7 @@ internal static class VariableFlow
         switch (node)
         {
             case StepDefinition step:
-                return before.Union(step.Outputs.Select(o => o.Variable));
+                return before.Union(step.Outputs.Concat(step.Child?.Outputs ?? []).Select(o => o.Variable));
             case GatewayDefinition:
                 return before;
             case SequenceDefinition sequence:

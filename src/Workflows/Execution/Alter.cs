@@ -61,7 +61,7 @@ internal static class Alter
 
     private static void Retry(Turn turn, ExecutionState execution)
     {
-        ExecutionState again = execution with
+        ExecutionState again = Decider.Anew(execution) with
         {
             Attempt = execution.Attempt + 1,
             Failures = 0,
@@ -159,7 +159,7 @@ internal static class Alter
         if (state.Status == InstanceStatus.Waiting && !cancel)
             throw Refused(turn, altered.Alteration, "it waits for its lanes and has done nothing; cancel it");
         turn.Set(state with { IsCancelled = cancel });
-        Faults.Compensate(turn, state.Error ?? Reason(altered));
+        Faults.Compensate(turn, state.Error ?? Reason(altered), null);
     }
 
     private static void Modify(Turn turn, Alteration.ModifyVariable modify)

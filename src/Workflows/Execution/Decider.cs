@@ -43,7 +43,7 @@ internal static class Decider
                 if (IsPresent(state, failed.Of)) Faults.Fail(turn, state.Execution(failed.Of.Seq), failed);
                 break;
             case InstanceEvent.Due due:
-                Due(turn, state.Execution(due.Seq));
+                Due(turn, due.Seq);
                 break;
             case InstanceEvent.Signalled signalled:
                 Signal(turn, state.Execution(signalled.Match.Seq), signalled.Match);
@@ -67,7 +67,7 @@ internal static class Decider
     }
 
     /// <summary>Whether this attempt is one the instance waits for: it may have been given up.</summary>
-    private static bool IsPresent(InstanceState state, AttemptId attempt) =>
+    public static bool IsPresent(InstanceState state, AttemptId attempt) =>
         !state.IsTerminal && state.Execution(attempt.Seq) is { IsUnderWay: true } execution && AttemptId.Of(execution) == attempt;
 
     /// <summary>The first step, or the end if there is none.</summary>
@@ -104,11 +104,15 @@ internal static class Decider
     /// <summary>The step's outputs into the variables they are bound to.</summary>
     public static void Bind(Turn turn, StepDefinition step, string output)
     {
-        if (step.Outputs.Count == 0) return;
+        if (step.Outputs.Count == 0 && step.Child is null) return;
         using JsonDocument values = JsonDocument.Parse(output);
         var variables = turn.State.Variables;
         foreach (OutputBinding binding in step.Outputs)
             variables = variables.SetItem(binding.Variable, values.RootElement.GetProperty(binding.Property).Clone());
+        foreach (OutputBinding binding in step.Child?.Outputs ?? [])
+        {
+            if (values.RootElement.GetProperty("result").TryGetProperty(binding.Property, out JsonElement value)) variables = variables.SetItem(binding.Variable, value.Clone());
+        }
         turn.Set(turn.State with { Variables = variables });
     }
 
@@ -196,8 +200,14 @@ internal static class Decider
         return true;
     }
 
-    private static void Due(Turn turn, ExecutionState execution)
+    private static void Due(Turn turn, int seq)
     {
+        if (seq == 0)
+        {
+            Expire(turn);
+            return;
+        }
+        ExecutionState execution = turn.State.Execution(seq);
         if (!execution.IsLive || execution.DueAt is not { } dueAt) return;
         if (dueAt > turn.Context.Now) turn.Then(new Effect.Wake(execution.Seq, dueAt));
         else if (execution.IsScheduled) Start(turn, AtOnce(turn, execution));
@@ -212,12 +222,37 @@ internal static class Decider
             Complete(turn, execution, $$"""{"result":{{match.Payload ?? "null"}}}""");
     }
 
+    /// <summary>The deadline of the whole. One that a person is at, or that is being undone, is left alone.</summary>
+    private static void Expire(Turn turn)
+    {
+        InstanceState state = turn.State;
+        if (state.Deadline is not { } deadline || state.Status is not (InstanceStatus.Waiting or InstanceStatus.Running)) return;
+        if (deadline > turn.Context.Now)
+        {
+            turn.Then(new Effect.Wake(0, deadline));
+            return;
+        }
+        string message = string.Create(CultureInfo.InvariantCulture, $"not over by its deadline, {deadline:yyyy-MM-dd HH:mm:ss}Z");
+        turn.Set(state with { Deadline = null });
+        turn.Announce(JournalEventKind.Expired, message);
+        if (turn.Definition.OnFault == FaultPolicy.Suspend && state.Status == InstanceStatus.Running) Faults.Halt(turn, IncidentKind.Deadline, message);
+        else Faults.Compensate(turn, message, FaultKind.Retryable);
+    }
+
     /// <summary>The next attempt, which was to come later.</summary>
-    public static ExecutionState AtOnce(Turn turn, ExecutionState execution) => Again(turn, execution) with
+    public static ExecutionState AtOnce(Turn turn, ExecutionState execution) => Anew(Again(turn, execution)) with
     {
         Status = execution.IsUndoing ? ExecutionStatus.Compensating : ExecutionStatus.Running,
         DueAt = null,
     };
+
+    /// <summary>After a failure (not after a crash) a child that failed is followed by another.</summary>
+    public static ExecutionState Anew(ExecutionState execution)
+    {
+        if (execution.ActivityType != ElsaTypes.Dispatch || execution.IsUndoing) return execution;
+        Progress progress = execution.Progress ?? Progress.Begin;
+        return execution with { Progress = progress with { Index = progress.Index + 1 } };
+    }
 
     private static ExecutionState Again(Turn turn, ExecutionState execution) =>
         execution with { Attempt = execution.Attempt + 1, BootId = turn.Context.BootId };

@@ -22,6 +22,16 @@ internal sealed class Executor(WorkflowRuntimeOptions options, JournalWriter wri
     public LaneTable Lanes { get; } = new();
     public ICollection<InstanceRunner> Runners => _runners.Values;
 
+    /// <summary>Set before anything runs.</summary>
+    public Admission Admission { get; set; } = null!;
+
+    /// <summary>A child stands in lanes within its parent's, where only its siblings are. True if it has them.</summary>
+    public bool EnterLanes(InstanceRunner runner, InstanceState state)
+    {
+        runner.LaneTable = state.Parent is { } parent && Find(parent.Instance) is { } around ? around.Inner : Lanes;
+        return runner.LaneTable.Enter(state.Id, state.Claims);
+    }
+
     /// <summary>
     /// How long an overdue attempt waits after the start, in the order of asking: so many at once do not fall on what they failed on.
     /// 10,000 are through in 1.6 s.
@@ -53,6 +63,7 @@ internal sealed class Executor(WorkflowRuntimeOptions options, JournalWriter wri
     public InstanceRunner Add(WorkflowDefinition definition, InstanceState state)
     {
         var runner = new InstanceRunner(this, definition, state);
+        if (state.Parent is { } parent) Find(parent.Instance)?.Children.TryAdd(state.Id, runner);
         if (!_runners.TryAdd(state.Id, runner)) throw new InvalidOperationException($"instance {state.Id} runs already");
         return runner;
     }
@@ -67,7 +78,8 @@ internal sealed class Executor(WorkflowRuntimeOptions options, JournalWriter wri
     public void Leave(InstanceRunner runner)
     {
         _runners.TryRemove(runner.Id, out _);
-        foreach (InstanceId granted in Lanes.Leave(runner.Id)) Find(granted)?.Post(new InstanceEvent.Granted());
+        if (runner.Parent is { } parent) Find(parent.Instance)?.Children.TryRemove(runner.Id, out _);
+        foreach (InstanceId granted in runner.LaneTable.Leave(runner.Id)) Find(granted)?.Post(new InstanceEvent.Granted());
     }
 
     /// <summary>Never runs what it cancels on the caller's thread: that could be the writer's, which must not wait for itself.</summary>
@@ -104,7 +116,7 @@ internal sealed class Executor(WorkflowRuntimeOptions options, JournalWriter wri
         {
             LogLevel level = draft.Kind switch
             {
-                JournalEventKind.StepFaulted or JournalEventKind.RetryScheduled => LogLevel.Warning,
+                JournalEventKind.StepFaulted or JournalEventKind.RetryScheduled or JournalEventKind.Expired => LogLevel.Warning,
                 JournalEventKind.CompensationFaulted or JournalEventKind.Suspended => LogLevel.Error,
                 JournalEventKind.Accepted or JournalEventKind.Responded or JournalEventKind.Finished or JournalEventKind.Compensated
                     or JournalEventKind.Cancelled or JournalEventKind.Altered or JournalEventKind.StepSkipped

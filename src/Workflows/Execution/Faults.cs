@@ -57,7 +57,7 @@ internal static class Faults
         switch (policy)
         {
             case FaultPolicy.Compensate:
-                Compensate(turn, message);
+                Compensate(turn, message, kind);
                 break;
             case FaultPolicy.Suspend:
                 execution = execution with { AwaitsOperator = true };
@@ -90,11 +90,12 @@ internal static class Faults
     }
 
     /// <summary>Turns to undoing; other branches are given up first.</summary>
-    public static void Compensate(Turn turn, string error)
+    /// <param name="kind">Null if no fault led to it.</param>
+    public static void Compensate(Turn turn, string error, FaultKind? kind)
     {
         Flow.GiveUpIn(turn, null, error);
         turn.CloseIncidents();
-        turn.Set(turn.State with { Status = InstanceStatus.Compensating, Error = error });
+        turn.Set(turn.State with { Status = InstanceStatus.Compensating, Error = error, FaultKind = kind });
         CompensateNext(turn);
     }
 
@@ -111,7 +112,7 @@ internal static class Faults
     {
         ExecutionState? next = turn.State.Executions
             .Where(e => e.Status is ExecutionStatus.Completed or ExecutionStatus.Faulted or ExecutionStatus.Skipped
-                && turn.Definition.Step(e.ActivityId) is { Compensate: true })
+                && turn.Definition.Step(e.ActivityId) is { } step && (step.Compensate || MayHaveChild(step, e)))
             .MaxBy(e => (e.Ended, e.Seq));
         if (next is not null)
         {
@@ -130,6 +131,20 @@ internal static class Faults
             return;
         }
         EndUndone(turn, turn.State.IsCancelled ? InstanceStatus.Cancelled : InstanceStatus.Compensated);
+    }
+
+    /// <summary>A child in doubt may still be running: it is cancelled, whether or not the step is compensated.</summary>
+    private static bool MayHaveChild(StepDefinition step, ExecutionState execution) =>
+        step.Child is { Waits: true } && execution.Status == ExecutionStatus.Faulted;
+
+    /// <summary>Stops all that is live, each until an operator says how it goes on.</summary>
+    public static void Halt(Turn turn, IncidentKind kind, string message)
+    {
+        foreach (ExecutionState execution in turn.State.Executions.Where(e => e.IsLive && e.Status != ExecutionStatus.Entered))
+        {
+            turn.Then(new Effect.GiveUp(execution.Seq));
+            AwaitOperator(turn, execution, kind, message);
+        }
     }
 
     /// <summary>Ends an instance that does not finish, as Compensated or Cancelled.</summary>

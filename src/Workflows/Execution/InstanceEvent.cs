@@ -16,6 +16,9 @@ internal abstract record InstanceEvent
     /// <param name="Chance">Uniform in [0, 1), for the jitter of a retry.</param>
     public sealed record Failed(AttemptId Of, FaultKind Kind, string Message, double Chance) : InstanceEvent;
 
+    /// <summary>The attempt's effect is to be made in the transaction that records it.</summary>
+    public sealed record Ready(AttemptId Of) : InstanceEvent;
+
     /// <summary>The time of a scheduled attempt has come.</summary>
     public sealed record Due(int Seq) : InstanceEvent;
 

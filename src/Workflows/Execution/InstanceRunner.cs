@@ -1,3 +1,5 @@
+using System.Collections.Concurrent;
+using System.Collections.Immutable;
 using System.Diagnostics.CodeAnalysis;
 using System.Text.Json;
 using System.Threading.Channels;
@@ -15,7 +17,10 @@ internal sealed class InstanceRunner(Executor executor, WorkflowDefinition defin
 {
     private readonly Channel<InstanceEvent> _mailbox = Channel.CreateUnbounded<InstanceEvent>(new UnboundedChannelOptions { SingleReader = true });
     private TaskCompletionSource<WorkflowAnswer> _answer = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private InstanceState _state = state;
+    private LaneTable? _inner;
+    private ConcurrentDictionary<InstanceId, InstanceRunner>? _children;
     private Dictionary<int, RunningAttempt> _attempts = [];
     private readonly Dictionary<int, ITimer> _timers = [];
 
@@ -23,6 +28,27 @@ internal sealed class InstanceRunner(Executor executor, WorkflowDefinition defin
     private static readonly TimeSpan LongestTimer = TimeSpan.FromDays(24);
 
     public InstanceId Id { get; } = state.Id;
+
+    public string DefinitionId { get; } = state.DefinitionId;
+
+    public ParentLink? Parent { get; } = state.Parent;
+
+    public ImmutableArray<LaneClaim> Claims { get; } = state.Claims;
+
+    /// <summary>Where it has its lanes, or waits for them.</summary>
+    public LaneTable LaneTable { get; set; } = null!;
+
+    /// <summary>The lanes of its children, within its own.</summary>
+    public LaneTable Inner => LazyInitializer.EnsureInitialized(ref _inner);
+
+    /// <summary>Those open that its steps wait for.</summary>
+    public ConcurrentDictionary<InstanceId, InstanceRunner> Children => LazyInitializer.EnsureInitialized(ref _children);
+
+    /// <summary>Completes when it is terminal, and has given back its lanes; RuntimeStoppedException if the runtime stops before.</summary>
+    public Task Ended => _ended.Task;
+
+    /// <summary>Whether the execution is one that waits for a child, or undoes one. Only before the loop begins.</summary>
+    public bool WaitsAt(int seq) => _state.Execution(seq) is { IsLive: true } or { IsUndoing: true };
 
     /// <summary>
     /// Set by the durable answer; RuntimeStoppedException if the runtime stops before. That it is suspended is an answer only until an
@@ -51,6 +77,7 @@ internal sealed class InstanceRunner(Executor executor, WorkflowDefinition defin
         // Reading Exception marks it as seen: there may be nobody who waits.
         if (_answer.TrySetException(new RuntimeStoppedException($"the workflow runtime stopped before {definition.Id} {Id} answered")))
             _ = _answer.Task.Exception;
+        if (_ended.TrySetException(new RuntimeStoppedException($"the workflow runtime stopped before {definition.Id} {Id} ended"))) _ = _ended.Task.Exception;
     }
 
     private async Task RunAsync(Decision? accepted, long row)
@@ -68,6 +95,7 @@ internal sealed class InstanceRunner(Executor executor, WorkflowDefinition defin
             {
                 Tell();
             }
+            if (_state is { IsTerminal: false, Deadline: { } deadline }) Wake(new Effect.Wake(0, deadline));
             while (!_state.IsTerminal) await HandleAsync(await _mailbox.Reader.ReadAsync(executor.Stopping));
         }
         catch (OperationCanceledException) when (executor.Stopping.IsCancellationRequested)
@@ -104,11 +132,49 @@ internal sealed class InstanceRunner(Executor executor, WorkflowDefinition defin
     {
         if (happened is InstanceEvent.Altered altered)
         {
-            await AlterInTurnAsync(altered with { HoldsLanes = executor.Lanes.Holds(Id) });
+            await AlterInTurnAsync(altered with { HoldsLanes = LaneTable.Holds(Id) });
+            return;
+        }
+        if (happened is InstanceEvent.Ready ready)
+        {
+            if (Decider.IsPresent(_state, ready.Of)) await TransactAsync(_state.Execution(ready.Of.Seq), ready.Of);
             return;
         }
         Decision decision = Decide(happened);
         if (decision.Commit is { } commit) await CommitAsync(commit, PointOf(happened));
+        Adopt(decision);
+        await CarryOutAsync(decision.Effects);
+    }
+
+    /// <summary>The effect, the decision that follows from it and its commit are one transaction.</summary>
+    private async Task TransactAsync(ExecutionState execution, AttemptId of)
+    {
+        InstanceState before = _state;
+        DecisionContext context = executor.Context();
+        ActivityType activity = definition.Step(execution.ActivityId)!.Activity!;
+        ActivityExecution facts = Facts(execution);
+        bool undoing = execution.IsUndoing;
+        CrashPoint point = PointOf(execution, "");
+        executor.Pass(point with { Moment = point.Moment + "before-enqueue" });
+        Decision decision;
+        try
+        {
+            (decision, var matches) = await executor.Writer.TransactAsync(
+                database =>
+                {
+                    string? output = null;
+                    if (undoing) activity.Undo(execution.Input, execution.Output, facts, database);
+                    else output = activity.Execute(execution.Input, facts, database);
+                    return Decider.Decide(definition, before, new InstanceEvent.Succeeded(of, output), context);
+                },
+                point, CancellationToken.None);
+            executor.Deliver(matches);
+        }
+        catch (Exception e) when (e is not (RuntimeStoppedException or StaleRevisionException))
+        {
+            Post(new InstanceEvent.Failed(of, executor.Classify(e), e.Message, executor.Chance()));
+            return;
+        }
         Adopt(decision);
         await CarryOutAsync(decision.Effects);
     }
@@ -175,13 +241,17 @@ internal sealed class InstanceRunner(Executor executor, WorkflowDefinition defin
                     break;
                 case Effect.GiveUp giveUp:
                     await GiveUpAsync(giveUp.Seq);
+                    foreach (InstanceRunner child in (_children?.Values ?? []).Where(c => c.Parent!.Seq == giveUp.Seq))
+                        _ = child.AskAsync(new Alteration.Cancel(), $"{definition.Id} {Id}, which started it, does not wait for it any more");
                     break;
                 case Effect.Wake wake:
                     Wake(wake);
                     break;
                 case Effect.Leave:
                     foreach (int seq in _attempts.Keys.ToList()) await GiveUpAsync(seq);
+                    await EndChildrenAsync();
                     executor.Leave(this);
+                    _ended.TrySetResult();
                     Tell();
                     break;
             }
@@ -234,7 +304,12 @@ internal sealed class InstanceRunner(Executor executor, WorkflowDefinition defin
         try
         {
             executor.Pass(PointOf(execution, "before-effect"));
-            var facts = new ActivityExecution(Id, step.Id, execution.Attempt, $"{Id}/{execution.Seq}-{step.Id}{(undoing ? "/undo" : "")}");
+            if (step.Recovery == RecoveryMode.Transactional)
+            {
+                Post(new InstanceEvent.Ready(of));
+                return;
+            }
+            ActivityExecution facts = Facts(execution);
             string? output = null;
             bool probes = !undoing && step.Recovery == RecoveryMode.Probe && execution.Attempt > 1;
             ProbeResult<string> found = probes
@@ -245,7 +320,13 @@ internal sealed class InstanceRunner(Executor executor, WorkflowDefinition defin
                 Post(new InstanceEvent.Failed(of, FaultKind.BrokenInvariant, $"whether an earlier attempt had its effect is unknown: {found.Why}", 0));
                 return;
             }
-            if (undoing) await step.Activity!.CompensateAsync(execution.Input, execution.Output, facts, either.Token);
+            if (step.Child is not null)
+            {
+                var child = new ChildStep(executor.Admission, this, step);
+                if (undoing) await child.UndoAsync(execution, either.Token);
+                else output = await child.RunAsync(execution, either.Token);
+            }
+            else if (undoing) await step.Activity!.CompensateAsync(execution.Input, execution.Output, facts, either.Token);
             else output = found.Output ?? await step.Activity!.ExecuteAsync(execution.Input, facts, either.Token);
             executor.Pass(PointOf(execution, "after-effect"));
             Post(new InstanceEvent.Succeeded(of, output));
@@ -266,7 +347,47 @@ internal sealed class InstanceRunner(Executor executor, WorkflowDefinition defin
         }
         catch (Exception e)
         {
-            Post(new InstanceEvent.Failed(of, executor.Classify(e), e.Message, executor.Chance()));
+            Post(new InstanceEvent.Failed(of, KindOf(step, e), e.Message, executor.Chance()));
+        }
+    }
+
+    private ActivityExecution Facts(ExecutionState execution)
+    {
+        string bootId = executor.Context().BootId;
+        return new ActivityExecution(Id, execution.ActivityId, execution.Attempt, $"{Id}/{execution.Seq}-{execution.ActivityId}{(execution.IsUndoing ? "/undo" : "")}")
+        {
+            BootId = bootId,
+            IsAfterReboot = _state.Executions.Any(e => e.BootId != bootId && e.Seq != execution.Seq),
+        };
+    }
+
+    private FaultKind KindOf(StepDefinition step, Exception e) => e switch
+    {
+        ChildFailedException failed => failed.Kind,
+        InvalidStartException when step.Child is not null => FaultKind.BrokenInvariant,
+        _ => executor.Classify(e),
+    };
+
+    /// <summary>Asks this instance to end, in the engine's name; one that is being undone already, or is over, needs no asking.</summary>
+    public async Task AskAsync(Alteration alteration, string why)
+    {
+        try
+        {
+            await AlterAsync(new InstanceEvent.Altered(alteration, "engine", why));
+        }
+        catch (Exception e) when (e is AlterationRefusedException or RuntimeStoppedException)
+        {
+        }
+    }
+
+    /// <summary>Those that were given up without being waited for, or whose parent is terminated: nothing may run in its lanes after it.</summary>
+    private async Task EndChildrenAsync()
+    {
+        Alteration alteration = _state.Status == InstanceStatus.Cancelled ? new Alteration.Terminate() : new Alteration.Cancel();
+        foreach (InstanceRunner child in _children?.Values ?? [])
+        {
+            _ = child.AskAsync(alteration, $"{definition.Id} {Id}, which started it, is {_state.Status}");
+            await child.Ended;
         }
     }
 
@@ -276,6 +397,7 @@ internal sealed class InstanceRunner(Executor executor, WorkflowDefinition defin
         {
             InstanceEvent.Succeeded done => PointOf(_state.Execution(done.Of.Seq), ""),
             InstanceEvent.Failed failed => PointOf(_state.Execution(failed.Of.Seq), ""),
+            InstanceEvent.Due { Seq: 0 } => new CrashPoint(definition.Id, "deadline", ""),
             InstanceEvent.Due due => PointOf(_state.Execution(due.Seq), "retry-"),
             InstanceEvent.Recovered when _state.Executions.Find(e => e.IsUnderWay) is { } execution => PointOf(execution, "recovery-"),
             InstanceEvent.Signalled signalled => PointOf(_state.Execution(signalled.Match.Seq), "signal-"),

@@ -18,6 +18,15 @@ internal sealed record InstanceState
     public required ImmutableArray<LaneClaim> Claims { get; init; }
     public required DateTimeOffset AcceptedAt { get; init; }
 
+    /// <summary>The step that waits for this instance, if one does: it runs within the lanes of that step's instance.</summary>
+    public ParentLink? Parent { get; init; }
+
+    /// <summary>When it is to be over; null is never, and once it has passed.</summary>
+    public DateTimeOffset? Deadline { get; init; }
+
+    /// <summary>Of <see cref="Error"/>, if a fault led to undoing.</summary>
+    public FaultKind? FaultKind { get; init; }
+
     /// <summary>Primary key in the journal; 0 before the accept commit.</summary>
     public long Row { get; init; }
 
@@ -114,7 +123,7 @@ internal sealed record ExecutionState
 }
 
 /// <summary>How far a container is; journalled with its execution.</summary>
-/// <param name="Index">ForEach: the item under way, from 0.</param>
+/// <param name="Index">ForEach: the item under way, from 0. DispatchWorkflow: children that failed before the present one.</param>
 /// <param name="Active">Fork: ids of the branches that are not done. Flowchart: of the activities that run.</param>
 /// <param name="Tokens">Flowchart: ids of the activities that a token has arrived at, and that wait for others that may.</param>
 /// <param name="Passed">Flowchart: ids of the joins that went on with the first token, and swallow those that follow.</param>
@@ -122,3 +131,6 @@ internal sealed record Progress(int Index, ImmutableArray<string> Active, Immuta
 {
     public static Progress Begin { get; } = new(0, [], [], []);
 }
+
+/// <summary>An execution of another instance.</summary>
+internal sealed record ParentLink(InstanceId Instance, int Seq);

@@ -43,7 +43,19 @@ internal static class Values
             else if (shape.IsRequired) problem ??= $"input '{shape.Name}' of {step.Type} has no value: {(step.Inputs.FirstOrDefault(b => b.Property == shape.Name) is { } binding ? Origin(binding.Expression) : "it is null")}";
             else values.Remove(shape.Name);
         }
+        if (step.Child is { Inputs.Count: > 0 } child) values["input"] = ChildInput(child, values.GetValueOrDefault("input"), state);
         return (Write(values.Select(v => (v.Key, v.Value))), problem);
+    }
+
+    /// <summary>What the step's own input gives, with what is bound one by one.</summary>
+    private static JsonElement ChildInput(ChildDefinition child, JsonElement? given, InstanceState state)
+    {
+        var input = given is { ValueKind: JsonValueKind.Object } some
+            ? some.EnumerateObject().ToDictionary(p => p.Name, p => (JsonElement?)p.Value, StringComparer.Ordinal)
+            : [];
+        foreach (InputBinding binding in child.Inputs) input[binding.Property] = Evaluate(binding.Expression, state);
+        using JsonDocument written = JsonDocument.Parse(Write(input.Select(v => (v.Key, v.Value))));
+        return written.RootElement.Clone();
     }
 
     /// <summary>
@@ -62,6 +74,7 @@ internal static class Values
             else if (TypeNames.Misfit(shape.TypeName, value.Value) is { } misfit) problems.Add($"output '{value.Name}': {misfit}");
         }
         problems.AddRange((step?.Outputs ?? []).Where(b => !given.ContainsKey(b.Property)).Select(b => $"output '{b.Property}' is missing, which sets variable '{b.Variable}'"));
+        if (step?.Child is { Outputs.Count: > 0 } && !given.ContainsKey("result")) problems.Add("output 'result' is missing: an object of the child's outputs");
         return problems.Count == 0 ? values.GetRawText() : throw new InvalidAlterationException($"skipping {node.Id}: {string.Join("; ", problems)}");
     }
 

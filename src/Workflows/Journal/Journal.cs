@@ -24,7 +24,7 @@ internal sealed class Journal : IDisposable
     /// <summary>Counts the openings.</summary>
     public long Epoch { get; }
 
-    public static Journal Open(WorkflowRuntimeOptions options, IReadOnlyList<WorkflowDefinition> definitions, DateTimeOffset now)
+    public static Journal Open(WorkflowRuntimeOptions options, ActivityCatalog activities, IReadOnlyList<WorkflowDefinition> definitions, DateTimeOffset now)
     {
         string path = options.JournalPath;
         JournalLock locked = JournalLock.Take(path);
@@ -36,6 +36,7 @@ internal sealed class Journal : IDisposable
             connection.Open();
             JournalSchema.Execute(connection, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout=5000");
             JournalSchema.Ensure(connection);
+            foreach (string tables in activities.Tables) JournalSchema.Execute(connection, tables);
             long epoch = Begin(connection, options.BootId, definitions, now);
             return new Journal(locked, path, connection, epoch);
         }
@@ -100,13 +101,16 @@ internal sealed class Journal : IDisposable
                 DefinitionHash = row.DefinitionHash,
                 IdempotencyKey = row.IdempotencyKey,
                 Inputs = Values.Read(row.Input),
-                Claims = [.. JsonSerializer.Deserialize<LaneClaim[]>(found.GetString(15), WorkflowJson.Options)!],
+                Claims = [.. JsonSerializer.Deserialize<LaneClaim[]>(found.GetString(19), WorkflowJson.Options)!],
                 AcceptedAt = row.AcceptedAt,
+                Parent = row.Parent is { } parent ? new ParentLink(parent, row.ParentSeq!.Value) : null,
+                Deadline = row.Deadline,
+                FaultKind = row.FaultKind,
                 Row = row.Row,
-                Rev = found.GetInt64(14),
+                Rev = found.GetInt64(18),
                 Status = row.Status,
-                IsCancelled = found.GetBoolean(16),
-                Recoveries = [.. JsonSerializer.Deserialize<long[]>(found.GetString(17))!.Select(ticks => new DateTimeOffset(ticks, TimeSpan.Zero))],
+                IsCancelled = found.GetBoolean(20),
+                Recoveries = [.. JsonSerializer.Deserialize<long[]>(found.GetString(21))!.Select(ticks => new DateTimeOffset(ticks, TimeSpan.Zero))],
                 Variables = Values.Read(row.Variables),
                 Executions = executions.TryGetValue(row.Row, out List<ExecutionState>? list) ? [.. list] : [],
                 LastEnded = list?.Max(e => e.Ended) ?? 0,

@@ -48,6 +48,9 @@ public enum JournalEventKind
 
     /// <summary>A step waits; Detail says for what.</summary>
     StepWaits,
+
+    /// <summary>The deadline of the instance has passed; Detail says when that was.</summary>
+    Expired,
 }
 
 /// <summary>A committed row of the journal.</summary>

@@ -7,7 +7,7 @@ namespace FlannelFlow.Workflows;
 internal sealed class JournalReader(Journal journal, JournalWriter writer)
 {
     public const string InstanceColumns =
-        "row, id, definition_id, definition_hash, key, status, input, variables, answer, output, error, accepted_at, updated_at, finished_at";
+        "row, id, definition_id, definition_hash, key, status, input, variables, answer, output, error, accepted_at, updated_at, finished_at, parent_id, parent_seq, deadline, fault_kind";
 
     public const string ExecutionColumns =
         "seq, activity_id, activity_type, status, attempt, failures, input, output, error, due_at, boot_id, started_at, ended_at, scope, progress, ended, awaits_operator";
@@ -26,12 +26,12 @@ internal sealed class JournalReader(Journal journal, JournalWriter writer)
         $"""
         SELECT {InstanceColumns} FROM instances
         WHERE row < ? AND definition_id = coalesce(?, definition_id) AND status = coalesce(?, status) AND key = coalesce(?, key)
-            AND accepted_at >= ? AND accepted_at < ?
+            AND accepted_at >= ? AND accepted_at < ? AND (? IS NULL OR parent_id = ?)
             AND (NOT ? OR EXISTS (SELECT 1 FROM incidents WHERE incidents.instance = instances.row AND closed_at IS NULL))
         ORDER BY row DESC LIMIT ?
         """,
         ReadInstance,
-        filter.BeforeRow, filter.DefinitionId, filter.Status?.ToString(), filter.Key, filter.Since, filter.Until, filter.WithOpenIncident, filter.Limit);
+        filter.BeforeRow, filter.DefinitionId, filter.Status?.ToString(), filter.Key, filter.Since, filter.Until, filter.Parent?.Value, filter.Parent?.Value, filter.WithOpenIncident, filter.Limit);
 
     /// <summary>The newest first.</summary>
     public IReadOnlyList<InstanceRow> InstancesEndingIn(string end, int limit) => Select(
@@ -97,7 +97,11 @@ internal sealed class JournalReader(Journal journal, JournalWriter writer)
         Text(reader, 10),
         Time(reader, 11),
         Time(reader, 12),
-        TimeOrNull(reader, 13));
+        TimeOrNull(reader, 13),
+        Text(reader, 14) is { } parent ? new InstanceId(parent) : null,
+        reader.IsDBNull(15) ? null : reader.GetInt32(15),
+        TimeOrNull(reader, 16),
+        Text(reader, 17) is { } kind ? Enum.Parse<FaultKind>(kind) : null);
 
     public static ExecutionRow ReadExecution(SqliteDataReader reader, InstanceId instance) => new(
         instance,

@@ -49,6 +49,9 @@ public sealed record InstanceFilter(string? DefinitionId, InstanceStatus? Status
     /// <summary>The idempotency key it was started with; null for all.</summary>
     public string? Key { get; init; }
 
+    /// <summary>Only the children of this one.</summary>
+    public InstanceId? Parent { get; init; }
+
     /// <summary>Only those that an operator is awaited for.</summary>
     public bool WithOpenIncident { get; init; }
 
@@ -62,6 +65,9 @@ public sealed record InstanceFilter(string? DefinitionId, InstanceStatus? Status
 /// <param name="Row">Grows with each accepted instance of this journal; the key for paging.</param>
 /// <param name="Answer">JSON given by Respond.</param>
 /// <param name="Output">JSON of the definition's outputs, once finished.</param>
+/// <param name="Parent">The instance that waits, or waited, for this one.</param>
+/// <param name="ParentSeq">Its execution.</param>
+/// <param name="FaultKind">Of the fault that led to undoing, if one did.</param>
 public sealed record InstanceRow(
     long Row,
     InstanceId Id,
@@ -76,7 +82,11 @@ public sealed record InstanceRow(
     string? Error,
     DateTimeOffset AcceptedAt,
     DateTimeOffset UpdatedAt,
-    DateTimeOffset? FinishedAt)
+    DateTimeOffset? FinishedAt,
+    InstanceId? Parent,
+    int? ParentSeq,
+    DateTimeOffset? Deadline,
+    FaultKind? FaultKind)
 {
     /// <summary>What the caller can be told; null while nothing is decided.</summary>
     public WorkflowAnswer? ToAnswer() => WorkflowAnswer.Of(Id, Status, Answer, Output, Error);

@@ -6,6 +6,7 @@ namespace FlannelFlow.Workflows;
 /// <summary>The writes, inside the writer's transaction; used on the writer thread only.</summary>
 internal sealed class JournalTransaction : IDisposable
 {
+    private readonly SqliteConnection _connection;
     private readonly Statement _findKey;
     private readonly Statement _insertInstance;
     private readonly Statement _updateInstance;
@@ -31,15 +32,16 @@ internal sealed class JournalTransaction : IDisposable
 
     public JournalTransaction(SqliteConnection connection, long lastSeq)
     {
+        _connection = connection;
         LastSeq = lastSeq;
         _findKey = new Statement(connection, "SELECT id, finished_at IS NULL FROM instances WHERE definition_id=? AND key=? ORDER BY row DESC LIMIT 1");
         _insertInstance = new Statement(connection, """
             INSERT INTO instances (id, definition_id, definition_hash, key, status, rev, claims, input, variables, answer, output, error,
-                accepted_at, updated_at, finished_at)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING row
+                accepted_at, updated_at, finished_at, parent_id, parent_seq, deadline)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING row
             """);
         _updateInstance = new Statement(connection, """
-            UPDATE instances SET status=?, rev=?, variables=?, answer=?, output=?, error=?, is_cancelled=?, recoveries=?, updated_at=?, finished_at=?
+            UPDATE instances SET status=?, rev=?, variables=?, answer=?, output=?, error=?, is_cancelled=?, recoveries=?, deadline=?, fault_kind=?, updated_at=?, finished_at=?
             WHERE row=? AND rev=?
             """);
         _upsertExecution = new Statement(connection, """
@@ -80,7 +82,8 @@ internal sealed class JournalTransaction : IDisposable
         long row = (long)_insertInstance.Scalar(
             state.Id.Value, state.DefinitionId, state.DefinitionHash, state.IdempotencyKey, state.Status.ToString(), state.Rev,
             JsonSerializer.Serialize(state.Claims, WorkflowJson.Options), Values.Write(state.Inputs), Values.Write(state.Variables),
-            state.AnswerJson, state.OutputJson, state.Error, state.AcceptedAt, commit.At, state.IsTerminal ? commit.At : null)!;
+            state.AnswerJson, state.OutputJson, state.Error, state.AcceptedAt, commit.At, state.IsTerminal ? commit.At : null,
+            state.Parent?.Instance.Value, state.Parent?.Seq, state.Deadline)!;
         return new AcceptResult(state.Id, row, WriteParts(row, commit));
     }
 
@@ -90,9 +93,31 @@ internal sealed class JournalTransaction : IDisposable
         InstanceState state = commit.State;
         int updated = _updateInstance.Run(
             state.Status.ToString(), state.Rev, Values.Write(state.Variables), state.AnswerJson, state.OutputJson, state.Error,
-            state.IsCancelled, JsonSerializer.Serialize(state.Recoveries.Select(at => at.UtcTicks)), commit.At, state.IsTerminal ? commit.At : null, state.Row, state.Rev - 1);
+            state.IsCancelled, JsonSerializer.Serialize(state.Recoveries.Select(at => at.UtcTicks)), state.Deadline,
+            state.FaultKind?.ToString(), commit.At, state.IsTerminal ? commit.At : null, state.Row, state.Rev - 1);
         if (updated != 1) throw new StaleRevisionException(state.Id, state.Rev - 1);
         return WriteParts(state.Row, commit);
+    }
+
+    /// <summary>An effect in this database, and what is decided of its output, together.</summary>
+    public (Decision Decision, IReadOnlyList<SignalMatch> Matches) Transact(Func<JournalDatabase, Decision> effect)
+    {
+        var database = new JournalDatabase(_connection);
+        Decision decision;
+        try
+        {
+            decision = effect(database);
+        }
+        // The statement's fault, not the journal's.
+        catch (SqliteException e) when (e.SqliteErrorCode is SQLitePCL.raw.SQLITE_CONSTRAINT or SQLitePCL.raw.SQLITE_ERROR or SQLitePCL.raw.SQLITE_MISMATCH or SQLitePCL.raw.SQLITE_RANGE)
+        {
+            throw new JournalStatementException(e.Message, e);
+        }
+        finally
+        {
+            database.End();
+        }
+        return (decision, decision.Commit is { } commit ? Apply(commit) : []);
     }
 
     /// <summary>Stores a signal, and matches it to the bookmark that waits longest for it.</summary>

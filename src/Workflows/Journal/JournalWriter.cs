@@ -80,6 +80,9 @@ internal sealed class JournalWriter : IDisposable
 
     public Task<IReadOnlyList<SignalMatch>> ApplyAsync(InstanceCommit commit, CrashPoint point, CancellationToken ct) => WriteAsync(t => t.Apply(commit), point, ct);
 
+    public Task<(Decision Decision, IReadOnlyList<SignalMatch> Matches)> TransactAsync(Func<JournalDatabase, Decision> effect, CrashPoint point, CancellationToken ct) =>
+        WriteAsync(t => t.Transact(effect), point, ct);
+
     public Task<SignalResult> SendAsync(Signal signal, DateTimeOffset now, CancellationToken ct) =>
         WriteAsync(t => t.Send(signal, now), new CrashPoint("signal", signal.Name, ""), ct, isAdmission: true);
 

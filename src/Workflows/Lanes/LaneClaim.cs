@@ -12,8 +12,8 @@ public enum LaneMode
 /// <summary>A claim on a lane, such as Exclusive <c>net/4f2a</c>, held by an instance until it is terminal.</summary>
 public sealed record LaneClaim(string Key, LaneMode Mode);
 
-/// <summary>A lane that an instance claims, at one moment.</summary>
-/// <param name="Mode">In which the instance claims it.</param>
+/// <summary>A lane, at one moment.</summary>
+/// <param name="Mode">In which the instance claims it; of all lanes, the strongest that anybody does.</param>
 /// <param name="Holders">Instances that hold it.</param>
 /// <param name="Waiters">In the order of their arrival.</param>
 public sealed record LaneView(string Key, LaneMode Mode, IReadOnlyList<InstanceId> Holders, IReadOnlyList<InstanceId> Waiters);
@@ -21,6 +21,9 @@ public sealed record LaneView(string Key, LaneMode Mode, IReadOnlyList<InstanceI
 /// <summary>A claim of a definition; {Name} stands for the workflow input of that name.</summary>
 public sealed partial record LaneTemplate(string Key, LaneMode Mode)
 {
+    /// <summary>The key with the names of its placeholders left out.</summary>
+    internal string Shape => Placeholder().Replace(Key, "{}");
+
     /// <summary>What is wrong with the placeholders, or null.</summary>
     internal string? Problem(IReadOnlyDictionary<string, WorkflowInput> inputs)
     {

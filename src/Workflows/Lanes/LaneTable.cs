@@ -64,16 +64,21 @@ internal sealed class LaneTable
         lock (_gate)
         {
             if (!_entrants.TryGetValue(id, out Entrant? entrant)) return [];
-            return
-            [
-                .. entrant.Places.Select(node => new LaneView(
-                    node.Value.Claim.Key,
-                    node.Value.Claim.Mode,
-                    [.. node.List!.Where(p => p.Entrant.Blockers == 0).Select(p => p.Entrant.Id)],
-                    [.. node.List!.Where(p => p.Entrant.Blockers > 0).Select(p => p.Entrant.Id)])),
-            ];
+            return [.. entrant.Places.Select(node => View(node.Value.Claim, node.List!))];
         }
     }
+
+    /// <summary>By key.</summary>
+    public IReadOnlyList<LaneView> All()
+    {
+        lock (_gate) return [.. _lanes.OrderBy(l => l.Key, StringComparer.Ordinal).Select(l => View(new LaneClaim(l.Key, l.Value.Max(p => p.Claim.Mode)), l.Value))];
+    }
+
+    private static LaneView View(LaneClaim claim, LinkedList<Place> lane) => new(
+        claim.Key,
+        claim.Mode,
+        [.. lane.Where(p => p.Entrant.Blockers == 0).Select(p => p.Entrant.Id)],
+        [.. lane.Where(p => p.Entrant.Blockers > 0).Select(p => p.Entrant.Id)]);
 
     private static bool Conflict(LaneClaim a, LaneClaim b) => a.Mode == LaneMode.Exclusive || b.Mode == LaneMode.Exclusive;
 

@@ -16,11 +16,16 @@ internal sealed class Recoverer(Journal journal, ActivityCatalog activities, IRe
         foreach (InstanceState state in journal.LoadOpen().OrderBy(s => s.Status == InstanceStatus.Waiting).ThenBy(s => s.Row))
         {
             WorkflowDefinition definition = Definition(state);
-            bool granted = executor.Lanes.Enter(state.Id, state.Claims);
-            recovered.Add(new RecoveredInstance(executor.Add(definition, state), state, First(state, granted), [.. signals[state.Id]]));
+            InstanceRunner runner = executor.Add(definition, state);
+            bool granted = executor.EnterLanes(runner, state);
+            recovered.Add(new RecoveredInstance(runner, state, First(state, granted), [.. signals[state.Id]]) { IsOrphan = IsOrphan(executor, state) });
         }
         return recovered;
     }
+
+    /// <summary>Nobody waits for it any more: the process ended between the parent's giving it up and its own end.</summary>
+    private static bool IsOrphan(Executor executor, InstanceState state) =>
+        state.Parent is { } parent && executor.Find(parent.Instance)?.WaitsAt(parent.Seq) != true;
 
     private InstanceEvent? First(InstanceState state, bool granted)
     {
@@ -59,10 +64,14 @@ internal sealed class Recoverer(Journal journal, ActivityCatalog activities, IRe
 /// <param name="Signals">That were matched to it, and that it was not told of, or did not come to take.</param>
 internal sealed record RecoveredInstance(InstanceRunner Runner, InstanceState State, InstanceEvent? First, IReadOnlyList<SignalMatch> Signals)
 {
+    /// <summary>A child that nobody waits for any more.</summary>
+    public bool IsOrphan { get; init; }
+
     public void Resume()
     {
         Runner.Begin(accepted: null, State.Row);
         if (First is not null) Runner.Post(First);
+        if (IsOrphan) _ = Runner.AskAsync(new Alteration.Cancel(), "the workflow that started it does not wait for it any more");
         foreach (SignalMatch signal in Signals) Runner.Post(new InstanceEvent.Signalled(signal));
     }
 

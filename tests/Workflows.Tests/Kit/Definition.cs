@@ -80,6 +80,16 @@ public static class Definition
           "result": {"typeName": "Object", "memoryReference": {"id": "Payload"}} }
         """;
 
+    /// <summary>Waits for a child of the same Net; its Handle is the parent's.</summary>
+    public static string Dispatch(string id, string definition, string custom = "") => $$$"""
+        { "id": "{{{id}}}", "type": "Elsa.DispatchWorkflow",
+          "workflowDefinitionId": {"typeName": "String", "expression": {"type": "Literal", "value": "{{{definition}}}"}},
+          "waitForCompletion": {"typeName": "Boolean", "expression": {"type": "Literal", "value": true}},
+          "customProperties": { {{{(custom.Length > 0 ? custom + "," : "")}}}
+            "inputs": { "Net": {"typeName": "String", "expression": {"type": "Input", "value": "Net"}} }
+            {{{(definition == "inner" ? ", \"outputs\": { \"Handle\": {\"typeName\": \"String\", \"memoryReference\": {\"id\": \"Handle\"}} }" : "")}}} } }
+        """;
+
     public static string RespondWith(string variable) => $$$"""
         { "id": "respond", "type": "FlannelFlow.Respond",
           "answer": {"typeName": "Object", "expression": {"type": "Variable", "value": "{{{variable}}}"}} }

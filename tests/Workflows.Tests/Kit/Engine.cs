@@ -26,6 +26,9 @@ public sealed class Engine : IAsyncDisposable
     public ActivityCatalog Catalog { get; set; }
     public WorkflowRuntimeOptions Options { get; set; }
     public TimeProvider Time { get; set; } = TimeProvider.System;
+
+    /// <summary>A test's own.</summary>
+    public object? Tag { get; set; }
     public List<string> Stops { get; } = [];
     public List<string> Definitions { get; } = [];
     public WorkflowRuntime Runtime { get; private set; } = null!;
