@@ -1,6 +1,7 @@
 using FlannelFlow.Durability.Tests;
 using FlannelFlow.Durability.Tests.Crashes;
 using FlannelFlow.Durability.Tests.Kills;
+using FlannelFlow.Durability.Tests.PowerLoss;
 using Xunit.Runner.InProc.SystemConsole;
 
 // A campaign of tests/campaigns, or the test runner.
@@ -10,6 +11,7 @@ try
     {
         ["crash", .. var options] => await CrashCommand.RunAsync(new Arguments(options, "--scenario", "--at", "--then", "--every", "--parallel")),
         ["kill", .. var options] => await KillCommand.RunAsync(new Arguments(options, "--cycles", "--seed", "--folder")),
+        ["powerloss", .. var options] => await PowerLossCommand.RunAsync(new Arguments(options, "--images", "--cuts", "--seed")),
         ["victim", .. var arguments] => await Victim.RunAsync(arguments),
         _ => await ConsoleRunner.Run(args),
     };
