@@ -138,11 +138,11 @@ internal sealed class Life
         }
     }
 
-    /// <summary>Whoever waits for a time ("due …") gets it.</summary>
+    /// <summary>Whoever waits for a time ("due …", "until …") gets it.</summary>
     private void PassTime(JournalEvent happened)
     {
-        if (happened.Detail is not { } detail || !detail.StartsWith("due ", StringComparison.Ordinal)) return;
-        string due = detail[4..].Split(' ')[0].TrimEnd(':');
+        if (happened.Detail?.Split(' ') is not ["due" or "until", string due, ..]) return;
+        due = due.TrimEnd(':');
         if (!DateTimeOffset.TryParse(due, CultureInfo.InvariantCulture, out DateTimeOffset at)) return;
         if (at > _time.GetUtcNow()) _time.SetUtcNow(at);
     }

@@ -36,7 +36,10 @@ internal sealed class Verdict(WorkflowRuntime runtime, World world)
             foreach (IncidentRow incident in incidents) text.Append(CultureInfo.InvariantCulture, $"  incident {incident.Message}\n");
             foreach (AuditRow row in audit) text.Append(CultureInfo.InvariantCulture, $"  {row.Alteration} of {row.ActivityId} by {row.Who}\n");
         }
-        return text.Append(CultureInfo.InvariantCulture, $"kernel: {world.Kernel.Text}\n").ToString();
+        text.Append(CultureInfo.InvariantCulture, $"kernel: {world.Kernel.Text}\n");
+        // Ids are made anew in each life.
+        foreach (InstanceRow instance in instances) text.Replace(instance.Id.Value, $"<{instance.DefinitionId}>");
+        return text.ToString();
     }
 
     private async Task<List<JournalEvent>> EventsAsync(CancellationToken ct)
@@ -78,14 +81,14 @@ internal sealed class Verdict(WorkflowRuntime runtime, World world)
             }
             bool plays = effects.Keys.Any(k => k.EndsWith("-" + e.ActivityId, StringComparison.Ordinal));
             Check(!plays || e.Status != ExecutionStatus.Completed || effects.ContainsKey(forward), $"{forward} completed without an effect");
-            Check(e.Status != ExecutionStatus.Compensated || effects.ContainsKey(forward + "/undo"), $"{forward} is compensated, nothing was undone");
+            Check(!plays || e.Status != ExecutionStatus.Compensated || effects.ContainsKey(forward + "/undo"), $"{forward} is compensated, nothing was undone");
         }
     }
 
     private void CheckCompensation(InstanceRow instance, List<JournalEvent> events, IReadOnlyList<ExecutionRow> executions)
     {
         var undone = events.Where(e => e.Kind == JournalEventKind.StepCompensated).Select(e => e.ActivityId!);
-        var rows = executions.Where(e => e.Status == ExecutionStatus.Compensated).OrderByDescending(e => e.Seq).Select(e => e.ActivityId);
+        var rows = executions.Where(e => e.Status == ExecutionStatus.Compensated).OrderByDescending(e => (e.Ended, e.Seq)).Select(e => e.ActivityId);
         Check(rows.SequenceEqual(undone), $"compensated {string.Join(' ', undone)}; in reverse it is {string.Join(' ', rows)}");
         if (instance.Status != InstanceStatus.Compensated) return;
         WorkflowDefinition definition = runtime.Definitions.Single(d => d.Hash == instance.DefinitionHash);
