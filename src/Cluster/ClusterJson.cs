@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using FlannelFlow.Cluster.Addresses;
 using FlannelFlow.Cluster.Addressing;
+using FlannelFlow.Cluster.LoadBalancing;
 using FlannelFlow.Cluster.Pools;
 
 namespace FlannelFlow.Cluster;
@@ -20,6 +21,7 @@ namespace FlannelFlow.Cluster;
 [JsonSerializable(typeof(PoolRecord))]
 [JsonSerializable(typeof(VniRecord))]
 [JsonSerializable(typeof(AddressValue))]
+[JsonSerializable(typeof(MarkRecord))]
 internal sealed partial class ClusterJson : JsonSerializerContext;
 
 /// <summary>flannel's records: Go's names, matched without regard to case as Go's encoding/json does.</summary>

@@ -1,3 +1,4 @@
+using System.Globalization;
 using FlannelFlow.Cluster.Addressing;
 using FlannelFlow.Cluster.Etcd;
 
@@ -33,6 +34,9 @@ public sealed record ClusterKeys
 
     public string DockerContainers => $"{Docker}containers/";
 
+    /// <summary>The load balancers' firewall marks, each with its owner.</summary>
+    public string Marks => $"{Prefix}/load-balancing/marks/";
+
     /// <summary>Who is there: <c>hosts/&lt;host&gt;</c>, and below that what the host tells of itself.</summary>
     public string Hosts => $"{Prefix}/hosts/";
 
@@ -52,6 +56,8 @@ public sealed record ClusterKeys
     public string DockerContainersOf(string host) => $"{DockerContainers}{host}/";
 
     public string DockerContainer(string host, string id) => DockerContainersOf(host) + id;
+
+    public string Mark(int index) => Marks + index.ToString(CultureInfo.InvariantCulture);
 
     public string Host(string host) => Hosts + host;
 

@@ -5,9 +5,11 @@ using FlannelFlow.Activities.Networks;
 using FlannelFlow.Cluster;
 using FlannelFlow.Cluster.Addresses;
 using FlannelFlow.Cluster.Etcd;
+using FlannelFlow.Cluster.Mirror;
 using FlannelFlow.Cluster.Pools;
 using FlannelFlow.Host.Api;
 using FlannelFlow.Host.Docker;
+using FlannelFlow.Host.Mirror;
 using FlannelFlow.Host.Plugin;
 using FlannelFlow.Host.Reconcile;
 using FlannelFlow.Linux.Firewall;
@@ -36,6 +38,12 @@ public static class Daemon
 {
     /// <summary>Exit code for a configuration or a state that a restart cannot mend (sysexits.h EX_CONFIG).</summary>
     private const int ExitConfiguration = 78;
+
+    /// <summary>A restart of the daemon, its recovery included, takes less: the others do not miss it.</summary>
+    private static readonly TimeSpan PresenceTimeToLive = TimeSpan.FromSeconds(15);
+
+    /// <summary>So that a drain is acknowledged well within the 2 s that Docker waits before SIGTERM.</summary>
+    private static readonly TimeSpan AcknowledgeInterval = TimeSpan.FromMilliseconds(50);
 
     public static async Task<int> RunAsync(CancellationToken ct)
     {
@@ -179,6 +187,10 @@ public static class Daemon
         services.AddSingleton(new ClusterKeys(options.Etcd.Prefix));
         services.AddSingleton(options.Addresses.ToAddressSpace());
         services.AddSingleton(new AddressAllocatorOptions { Quarantine = options.Etcd.Quarantine });
+        services.AddSingleton<DockerMirror>().AddSingleton<MirrorWriter>();
+        services.AddSingleton(new HostPresenceOptions(
+            options.HostName, ThisHost.Version, ThisHost.UnderlayAddress(options), PresenceTimeToLive, AcknowledgeInterval));
+        services.AddSingleton<HostPresence>();
         services.AddSingleton<PoolAllocator>().AddSingleton<VniAllocator>().AddSingleton<AddressAllocator>().AddSingleton<FlannelNetworkConfigs>();
     }
 
@@ -204,6 +216,8 @@ public static class Daemon
         services.AddSingleton<PluginWorkflows>().AddSingleton<PluginCallEdge>().AddSingleton<NetworkDriver>().AddSingleton<IpamDriver>();
         services.AddSingleton<DockerTruth>();
         services.AddHostedService<HostReconciler>();
+        services.AddSingleton<RunningContainers>();
+        services.AddHostedService<MirrorLoop>();
     }
 
     private static async Task<WorkflowRuntime> OpenRuntimeAsync(IServiceProvider services, FlannelFlowOptions options, CancellationToken ct)

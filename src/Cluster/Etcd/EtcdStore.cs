@@ -70,6 +70,15 @@ public sealed class EtcdStore(EtcdOptions options, TimeProvider time, ILogger<Et
         }
     }
 
+    public async Task<TimeSpan?> KeepLeaseAliveAsync(EtcdLeaseId lease, CancellationToken ct)
+    {
+        var answer = await CallAsync(
+            new Act($"keeping lease {lease}", "at", MayRepeat: true),
+            (endpoint, call) => Once(endpoint.Leases.LeaseKeepAlive(call), new LeaseKeepAliveRequest { ID = lease.Value }, call.CancellationToken),
+            ct);
+        return answer.TTL <= 0 ? null : TimeSpan.FromSeconds(answer.TTL);
+    }
+
     public async Task<TimeSpan?> TimeToLiveAsync(EtcdLeaseId lease, CancellationToken ct)
     {
         var request = new LeaseTimeToLiveRequest { ID = lease.Value };
@@ -125,6 +134,19 @@ public sealed class EtcdStore(EtcdOptions options, TimeProvider time, ILogger<Et
     {
         _endpoints.Dispose();
         return ValueTask.CompletedTask;
+    }
+
+    /// <summary>One question and one answer on a stream, as a call like the others. etcd has no other form of a keep-alive.</summary>
+    private static AsyncUnaryCall<TResponse> Once<TRequest, TResponse>(AsyncDuplexStreamingCall<TRequest, TResponse> stream, TRequest request, CancellationToken ct)
+    {
+        return new AsyncUnaryCall<TResponse>(AnswerAsync(), stream.ResponseHeadersAsync, stream.GetStatus, stream.GetTrailers, stream.Dispose);
+
+        async Task<TResponse> AnswerAsync()
+        {
+            await stream.RequestStream.WriteAsync(request, ct);
+            var answered = await stream.ResponseStream.MoveNext(ct);
+            return answered ? stream.ResponseStream.Current : throw new RpcException(new Status(StatusCode.Unavailable, "the server ended the stream"));
+        }
     }
 
     private static Act Describe(EtcdTransaction transaction)

@@ -30,6 +30,9 @@ public interface IEtcd
     /// <summary>Ends a lease and deletes its keys. A lease that is already gone is success.</summary>
     Task RevokeLeaseAsync(EtcdLeaseId lease, CancellationToken ct);
 
+    /// <summary>Prolongs a lease to its full time, which is answered; null: it is gone, and its keys with it.</summary>
+    Task<TimeSpan?> KeepLeaseAliveAsync(EtcdLeaseId lease, CancellationToken ct);
+
     /// <summary>What is left of a lease, or null when it is gone.</summary>
     Task<TimeSpan?> TimeToLiveAsync(EtcdLeaseId lease, CancellationToken ct);
 

@@ -1,10 +1,12 @@
 using System.Net;
 using Docker.DotNet;
+using Docker.DotNet.Models;
+using FlannelFlow.Cluster.Mirror;
 
 namespace FlannelFlow.Host.Docker;
 
 /// <summary>What the Docker Engine of this host says; the truth that trumps etcd and memory.</summary>
-/// <remarks>Asked by the reconciler only, never inside a plugin call.</remarks>
+/// <remarks>Asked by loops of the daemon only, never inside a plugin call. Every call but the events ends within <see cref="CallTimeout"/>.</remarks>
 public sealed class DockerTruth(FlannelFlowOptions options) : IDisposable
 {
     private static readonly TimeSpan CallTimeout = TimeSpan.FromSeconds(10);
@@ -21,25 +23,111 @@ public sealed class DockerTruth(FlannelFlowOptions options) : IDisposable
     /// buildNetworkResource always a map).
     /// </remarks>
     /// <exception cref="DockerUnavailableException">The engine did not answer.</exception>
-    public async Task<IReadOnlySet<string>?> EndpointsAsync(string networkId, CancellationToken ct)
+    public Task<IReadOnlySet<string>?> EndpointsAsync(string networkId, CancellationToken ct) => AskAsync<IReadOnlySet<string>?>(
+        $"network {networkId}",
+        async () =>
+        {
+            try
+            {
+                var network = await _client.Networks.InspectNetworkAsync(networkId, ct);
+                return network.Containers?.Values.Select(endpoint => endpoint.EndpointID).ToHashSet();
+            }
+            catch (DockerApiException missing) when (missing.StatusCode == HttpStatusCode.NotFound)
+            {
+                return null;
+            }
+        },
+        ct);
+
+    /// <summary>Whether this engine is a manager of a swarm, so that it knows networks, services and nodes.</summary>
+    /// <exception cref="DockerUnavailableException">The engine did not answer.</exception>
+    public Task<bool> IsManagerAsync(CancellationToken ct) => AskAsync(
+        "its swarm", async () => (await _client.System.GetSystemInfoAsync(ct)).Swarm?.ControlAvailable == true, ct);
+
+    /// <summary>Our networks, the services on them, and the nodes that are down. A manager that is not the leader asks the leader (swarmkit: raftproxy).</summary>
+    /// <exception cref="DockerUnavailableException">The engine did not answer, or the swarm has no leader.</exception>
+    public Task<ClusterObjects> ClusterAsync(CancellationToken ct) => AskAsync(
+        "the swarm's networks, services and nodes",
+        async () =>
+        {
+            // Services before networks: a service that is read has its networks read.
+            var services = await _client.Swarm.ListServicesAsync(new ServiceListParameters(), ct);
+            var nodes = await _client.Swarm.ListNodesAsync(ct);
+            var networks = (await _client.Networks.ListNetworksAsync(new NetworksListParameters(), ct))
+                .Select(DockerObjects.Network)
+                .OfType<NetworkRecord>()
+                .ToDictionary(network => network.Id, StringComparer.Ordinal);
+            return new ClusterObjects(
+                networks.Values,
+                [.. services.Select(service => DockerObjects.Service(service, networks)).OfType<ServiceRecord>()],
+                nodes.Where(node => node.Status?.State == "down").Select(node => node.ID).ToHashSet(StringComparer.Ordinal));
+        },
+        ct);
+
+    /// <summary>The ids of the containers that run here.</summary>
+    /// <exception cref="DockerUnavailableException">The engine did not answer.</exception>
+    public Task<IReadOnlyList<string>> RunningAsync(CancellationToken ct) => AskAsync<IReadOnlyList<string>>(
+        "its containers", async () => [.. (await _client.Containers.ListContainersAsync(new ContainersListParameters(), ct)).Select(container => container.ID)], ct);
+
+    /// <summary>One container; null if there is none.</summary>
+    /// <exception cref="DockerUnavailableException">The engine did not answer.</exception>
+    public Task<ContainerInspectResponse?> ContainerAsync(string id, CancellationToken ct) => AskAsync<ContainerInspectResponse?>(
+        $"container {id}",
+        async () =>
+        {
+            try
+            {
+                return await _client.Containers.InspectContainerAsync(id, ct);
+            }
+            catch (DockerContainerNotFoundException)
+            {
+                return null;
+            }
+        },
+        ct);
+
+    /// <summary>Calls for each event until the stream ends, which is an error like no answer: events were lost.</summary>
+    /// <param name="listening">Called when the engine has taken the request: what happens from then on is told.</param>
+    /// <exception cref="DockerUnavailableException">The stream ended.</exception>
+    public async Task FollowEventsAsync(Action listening, Action<Message> happened, CancellationToken ct)
+    {
+        var filters = new Dictionary<string, IDictionary<string, bool>>
+        {
+            ["type"] = new Dictionary<string, bool> { ["container"] = true, ["network"] = true, ["service"] = true, ["node"] = true },
+        };
+        await AskAsync(
+            "its events",
+            async () =>
+            {
+                var following = _client.System.MonitorEventsAsync(new ContainerEventsParameters { Filters = filters }, new Inline(happened), ct);
+                listening();
+                await following;
+                return true;
+            },
+            ct);
+        throw new DockerUnavailableException($"{options.DockerEndpoint} ended the stream of events", cause: null);
+    }
+
+    public void Dispose() => _client.Dispose();
+
+    private async Task<T> AskAsync<T>(string what, Func<Task<T>> ask, CancellationToken ct)
     {
         try
         {
-            var network = await _client.Networks.InspectNetworkAsync(networkId, ct);
-            return network.Containers?.Values.Select(endpoint => endpoint.EndpointID).ToHashSet();
-        }
-        catch (DockerApiException missing) when (missing.StatusCode == HttpStatusCode.NotFound)
-        {
-            return null;
+            return await ask();
         }
         catch (Exception failed) when (failed is HttpRequestException or IOException or TimeoutException or DockerApiException
             || (failed is OperationCanceledException && !ct.IsCancellationRequested))
         {
-            throw new DockerUnavailableException($"asking {options.DockerEndpoint} for network {networkId}: {failed.Message}", failed);
+            throw new DockerUnavailableException($"asking {options.DockerEndpoint} for {what}: {failed.Message}", failed);
         }
     }
 
-    public void Dispose() => _client.Dispose();
+    /// <summary>In the order of the stream, unlike <see cref="Progress{T}"/>.</summary>
+    private sealed class Inline(Action<Message> happened) : IProgress<Message>
+    {
+        public void Report(Message value) => happened(value);
+    }
 }
 
-public sealed class DockerUnavailableException(string message, Exception cause) : Exception(message, cause);
+public sealed class DockerUnavailableException(string message, Exception? cause) : Exception(message, cause);

@@ -67,6 +67,15 @@ public sealed class EtcdStoreTests(EtcdProcess etcd) : IClassFixture<EtcdProcess
     }
 
     [Fact]
+    public async Task Lease_KeptAlive_HasItsFullTimeAgain_AndAGoneOneSaysSo()
+    {
+        var lease = await _store.GrantLeaseAsync(TimeSpan.FromSeconds(60), Ct);
+        Assert.Equal(TimeSpan.FromSeconds(60), await _store.KeepLeaseAliveAsync(lease.Id, Ct));
+        await _store.RevokeLeaseAsync(lease.Id, Ct);
+        Assert.Null(await _store.KeepLeaseAliveAsync(lease.Id, Ct));
+    }
+
+    [Fact]
     public async Task Lease_Revoked_TakesItsKeysAlong()
     {
         var key = $"{_prefix}/leased";

@@ -133,6 +133,8 @@ public sealed class DockerMirrorTests(EtcdProcess etcd) : IClassFixture<EtcdProc
 
         public Task RevokeLeaseAsync(EtcdLeaseId lease, CancellationToken ct) => throw new NotSupportedException();
 
+        public Task<TimeSpan?> KeepLeaseAliveAsync(EtcdLeaseId lease, CancellationToken ct) => throw new NotSupportedException();
+
         public Task<TimeSpan?> TimeToLiveAsync(EtcdLeaseId lease, CancellationToken ct) => throw new NotSupportedException();
     }
 

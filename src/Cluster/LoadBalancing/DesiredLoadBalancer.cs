@@ -1,0 +1,74 @@
+using System.Collections.Immutable;
+using FlannelFlow.Cluster.Addressing;
+using FlannelFlow.Cluster.Mirror;
+
+namespace FlannelFlow.Cluster.LoadBalancing;
+
+/// <summary>A service in one of its networks: what gets a load balancer on each host that carries the network.</summary>
+public readonly record struct ServiceInNetwork(string ServiceId, string NetworkId)
+{
+    public override string ToString() => $"service {ServiceId} in network {NetworkId}";
+}
+
+/// <summary>What the load balancer of a service in a network has to be, on every host alike.</summary>
+/// <param name="Backends">By address. None: connections are refused.</param>
+public sealed record DesiredLoadBalancer(
+    ServiceInNetwork Service, string ServiceName, IPv4Address Vip, string Scheduler, ImmutableArray<DesiredBackend> Backends);
+
+/// <param name="Weight">From 1. A backend that drains is not in it yet: it gets that state with draining.</param>
+public sealed record DesiredBackend(string ContainerId, IPv4Address Address, int Weight);
+
+/// <summary>From the mirror to load balancers: pure.</summary>
+public static class DesiredLoadBalancers
+{
+    /// <summary>All of the networks, by service and network.</summary>
+    /// <param name="networkIds">Those that the host carries.</param>
+    public static IReadOnlyDictionary<ServiceInNetwork, DesiredLoadBalancer> Of(MirrorState state, IReadOnlySet<string> networkIds)
+    {
+        var tasks = state.Containers.Values.Where(container => container.Task is not null)
+            .ToLookup(container => container.Task!.ServiceId, StringComparer.Ordinal);
+        return state.Services.Values
+            .SelectMany(service => service.Networks
+                .Where(network => networkIds.Contains(network.NetworkId))
+                .Select(network => Of(service, network, tasks[service.Id])))
+            .OfType<DesiredLoadBalancer>()
+            .ToDictionary(balancer => balancer.Service);
+    }
+
+    /// <summary>Of one service in one network; null if it has none there.</summary>
+    public static DesiredLoadBalancer? Of(MirrorState state, ServiceInNetwork which) =>
+        state.Services.GetValueOrDefault(which.ServiceId) is { } service
+        && service.Networks.FirstOrDefault(network => network.NetworkId == which.NetworkId) is { } network
+            ? Of(service, network, state.Containers.Values.Where(container => container.Task?.ServiceId == which.ServiceId))
+            : null;
+
+    private static DesiredLoadBalancer? Of(ServiceRecord service, ServiceNetwork network, IEnumerable<ContainerRecord> tasks)
+    {
+        if (service.Mode != EndpointMode.Vip || network.Vip is not { } vip) return null;
+        var settings = ServiceSettings.Of(service.Labels);
+        return new DesiredLoadBalancer(
+            new ServiceInNetwork(service.Id, network.NetworkId),
+            service.Name,
+            vip,
+            settings.Scheduler,
+            [
+                .. tasks
+                    .Where(task => task is { IsUp: true, State: ContainerState.Ready })
+                    .SelectMany(task => task.Networks
+                        .Where(endpoint => endpoint.NetworkId == network.NetworkId)
+                        .Select(endpoint => new DesiredBackend(task.Id, endpoint.Address, WeightOf(task, settings))))
+
+                    // One address, one backend: of two records (an address that came back sooner than its old record went) either is right.
+                    .GroupBy(backend => backend.Address, (_, same) => same.MinBy(backend => backend.ContainerId, StringComparer.Ordinal)!)
+                    .OrderBy(backend => backend.Address),
+            ]);
+    }
+
+    /// <summary>The container's own label goes before its service's, so that a rolling update can give its new tasks another weight.</summary>
+    private static int WeightOf(ContainerRecord task, ServiceSettings service)
+    {
+        if (!task.Labels.ContainsKey(ServiceSettings.WeightLabel)) return service.Weight;
+        var own = ServiceSettings.Of(task.Labels);
+        return own.Refused.IsEmpty ? own.Weight : service.Weight;
+    }
+}

@@ -1,0 +1,77 @@
+using FlannelFlow.Cluster.Etcd;
+using Microsoft.Extensions.Logging;
+
+namespace FlannelFlow.Cluster.Mirror;
+
+/// <summary>Who this host is, for the others.</summary>
+/// <param name="TimeToLive">How long the others take this host for living after its daemon was last heard of. Whole seconds.</param>
+/// <param name="AcknowledgeInterval">At most so often an acknowledgement is written.</param>
+public sealed record HostPresenceOptions(string Host, string Version, string UnderlayAddress, TimeSpan TimeToLive, TimeSpan AcknowledgeInterval);
+
+/// <summary>Keeps <c>hosts/&lt;host&gt;</c>: that this host lives, and up to which change of the mirror it acts.</summary>
+/// <remarks>
+/// The key hangs on a lease that is prolonged each third of its time. It is not revoked when the daemon ends: the kernel goes on by what the
+/// daemon did last, so the others must still wait for it, for as long as a restart may take. Nothing is acknowledged before the mirror was read.
+/// </remarks>
+public sealed class HostPresence(
+    IEtcd etcd, ClusterKeys keys, DockerMirror mirror, HostPresenceOptions options, TimeProvider time, ILogger<HostPresence> log)
+{
+    private static readonly TimeSpan RetryPause = TimeSpan.FromSeconds(1);
+
+    public async Task RunAsync(CancellationToken ct)
+    {
+        var troubled = false;
+        while (true)
+        {
+            try
+            {
+                var lease = await etcd.GrantLeaseAsync(options.TimeToLive, ct);
+                if (troubled) log.LogInformation("this host is known to the others again");
+                troubled = false;
+                await KeepAsync(lease.Id, ct);
+                log.LogWarning("the others took this host for gone: its lease has ended; it is there again");
+            }
+            catch (EtcdException e)
+            {
+                if (!troubled) log.LogWarning("keeping this host's presence: {Reason}", e.Message);
+                troubled = true;
+                await Task.Delay(RetryPause, time, ct);
+            }
+        }
+    }
+
+    /// <summary>Until the lease is gone.</summary>
+    private async Task KeepAsync(EtcdLeaseId lease, CancellationToken ct)
+    {
+        var written = mirror.AppliedRevision;
+        await WriteAsync(written, lease, ct);
+        var renewAt = time.GetUtcNow() + (options.TimeToLive / 3);
+        while (true)
+        {
+            if (await AppliedAsync(written, renewAt - time.GetUtcNow(), ct) is { } applied)
+            {
+                await WriteAsync(written = applied, lease, ct);
+                await Task.Delay(options.AcknowledgeInterval, time, ct);
+            }
+
+            if (time.GetUtcNow() < renewAt) continue;
+            if (await etcd.KeepLeaseAliveAsync(lease, ct) is null) return;
+            renewAt = time.GetUtcNow() + (options.TimeToLive / 3);
+        }
+    }
+
+    /// <summary>What this host acts by, once it is more than what was written; null when that does not happen in time.</summary>
+    private async Task<long?> AppliedAsync(long written, TimeSpan limit, CancellationToken ct)
+    {
+        if (limit <= TimeSpan.Zero) return null;
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(ct);
+        var applied = mirror.WhenAppliedAsync(written, stop.Token);
+        var first = await Task.WhenAny(applied, Task.Delay(limit, time, stop.Token));
+        await stop.CancelAsync();
+        ct.ThrowIfCancellationRequested();
+        return first == applied ? await applied : null;
+    }
+
+    private Task<long> WriteAsync(long applied, EtcdLeaseId lease, CancellationToken ct) => etcd.PutAsync(
+        keys.Host(options.Host), MirrorJson.Write(new HostRecord(options.Host, options.Version, options.UnderlayAddress, applied)), lease, ct);
+}

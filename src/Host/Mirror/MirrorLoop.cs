@@ -1,0 +1,154 @@
+using Docker.DotNet.Models;
+using FlannelFlow.Cluster.Etcd;
+using FlannelFlow.Cluster.Mirror;
+using FlannelFlow.Host.Docker;
+
+namespace FlannelFlow.Host.Mirror;
+
+/// <summary>
+/// Keeps the mirror of Docker's objects in etcd: every host writes its own containers, a manager also networks and services. Runs this host's
+/// copy of the mirror and its presence, too.
+/// </summary>
+/// <remarks>
+/// Events say when to look, never what there is: each look reads Docker's present state, so that a lost or late event costs time and nothing
+/// else. Looks come after events, after a lost stream of events, every SYNC_INTERVAL, and soon after one that failed.
+/// </remarks>
+public sealed class MirrorLoop(
+    DockerTruth docker,
+    RunningContainers containers,
+    MirrorWriter writer,
+    DockerMirror mirror,
+    HostPresence presence,
+    FlannelFlowOptions options,
+    TimeProvider time,
+    ILogger<MirrorLoop> logger) : BackgroundService
+{
+    /// <summary>Events come in handfuls: the look waits this long for the rest of one.</summary>
+    private static readonly TimeSpan Settle = TimeSpan.FromMilliseconds(20);
+    private static readonly TimeSpan RetryPause = TimeSpan.FromSeconds(1);
+
+    /// <summary>Of a service whose VIP the leader has not allocated yet; no event tells of that.</summary>
+    private static readonly TimeSpan IncompletePause = TimeSpan.FromMilliseconds(200);
+
+    private readonly Demand _containersChanged = new();
+    private readonly Demand _clusterChanged = new();
+
+    public override void Dispose()
+    {
+        _containersChanged.Dispose();
+        _clusterChanged.Dispose();
+        base.Dispose();
+    }
+
+    protected override Task ExecuteAsync(CancellationToken stoppingToken) => Task.WhenAll(
+        mirror.RunAsync(stoppingToken),
+        presence.RunAsync(stoppingToken),
+        FollowDockerAsync(stoppingToken),
+        LookAsync("this host's containers", _containersChanged, WriteContainersAsync, stoppingToken),
+        LookAsync("the swarm's networks and services", _clusterChanged, WriteClusterAsync, stoppingToken));
+
+    private async Task FollowDockerAsync(CancellationToken ct)
+    {
+        var lost = false;
+        while (true)
+        {
+            try
+            {
+                await docker.FollowEventsAsync(
+                    () =>
+                    {
+                        if (lost) logger.LogInformation("Docker's events are followed again; all is read anew");
+                        LookAtAll();
+                    },
+                    Heard,
+                    ct);
+            }
+            catch (DockerUnavailableException e)
+            {
+                if (!lost) logger.LogWarning("Docker's events are lost: {Reason}", e.Message);
+                lost = true;
+                await Task.Delay(RetryPause, time, ct);
+            }
+        }
+    }
+
+    private void LookAtAll()
+    {
+        containers.ForgetAll();
+        _containersChanged.Raise();
+        _clusterChanged.Raise();
+    }
+
+    private void Heard(Message heard)
+    {
+        switch (heard.Type)
+        {
+            case "container" when !heard.Action.StartsWith("exec_", StringComparison.Ordinal):
+                containers.Forget(heard.Actor.ID);
+                _containersChanged.Raise();
+                break;
+            case "network" when heard.Action is "connect" or "disconnect" && heard.Actor.Attributes.TryGetValue("container", out var container):
+                containers.Forget(container);
+                _containersChanged.Raise();
+                break;
+            case "network" or "service" or "node":
+                _clusterChanged.Raise();
+                break;
+        }
+    }
+
+    /// <param name="look">How long until the next look, if nothing is heard before.</param>
+    private async Task LookAsync(string what, Demand demand, Func<CancellationToken, Task<TimeSpan>> look, CancellationToken ct)
+    {
+        var troubled = false;
+        while (true)
+        {
+            TimeSpan pause;
+            try
+            {
+                pause = await look(ct);
+                if (troubled) logger.LogInformation("mirroring {What} works again", what);
+                troubled = false;
+            }
+            catch (Exception e) when (e is DockerUnavailableException or EtcdException)
+            {
+                if (!troubled) logger.LogWarning("mirroring {What}: {Reason}", what, e.Message);
+                troubled = true;
+                pause = RetryPause;
+            }
+
+            if (await demand.WaitAsync(pause, ct)) await Task.Delay(Settle, time, ct);
+            else if (pause == options.Reconcile.Interval) containers.ForgetAll();
+        }
+    }
+
+    private async Task<TimeSpan> WriteContainersAsync(CancellationToken ct)
+    {
+        await writer.WriteContainersAsync(options.HostName, containers.ReadAsync, ct);
+        return options.Reconcile.Interval;
+    }
+
+    private async Task<TimeSpan> WriteClusterAsync(CancellationToken ct)
+    {
+        if (!await docker.IsManagerAsync(ct)) return options.Reconcile.Interval;
+        var incomplete = false;
+        await writer.WriteClusterAsync(
+            async token =>
+            {
+                var objects = await docker.ClusterAsync(token);
+                incomplete = objects.Services.Any(DockerObjects.IsIncomplete);
+                foreach (var service in objects.Services) SayRefused(service);
+                return objects;
+            },
+            ct);
+        return incomplete ? IncompletePause : options.Reconcile.Interval;
+    }
+
+    /// <summary>In the log once, when it is new; it stays to be read in the service's record.</summary>
+    private void SayRefused(ServiceRecord service)
+    {
+        var known = mirror.Current?.Services.GetValueOrDefault(service.Id)?.Status?.Refused ?? [];
+        foreach (var refused in service.Status?.Refused.Except(known) ?? [])
+            logger.LogWarning("service {Service}: {Refusal}", service.Name, refused);
+    }
+}

@@ -1,0 +1,85 @@
+using FlannelFlow.Cluster.Etcd;
+using FlannelFlow.Cluster.Mirror;
+using FlannelFlow.Cluster.Tests.Support;
+using Microsoft.Extensions.Logging.Abstractions;
+using static FlannelFlow.Cluster.Tests.Mirror.Records;
+
+namespace FlannelFlow.Cluster.Tests.Mirror;
+
+[Trait("Needs", "etcd")]
+public sealed class HostPresenceTests(EtcdProcess etcd) : IClassFixture<EtcdProcess>, IAsyncLifetime
+{
+    private static readonly TimeSpan Long = TimeSpan.FromSeconds(60);
+    private readonly CancellationTokenSource _stop = new();
+    private readonly List<Task> _running = [];
+    private ClusterKeys _keys = null!;
+    private DockerMirror _mirror = null!;
+
+    private static CancellationToken Ct => TestContext.Current.CancellationToken;
+
+    public ValueTask InitializeAsync()
+    {
+        _keys = etcd.NewKeys();
+        _mirror = new DockerMirror(etcd.Store, _keys, TimeProvider.System, NullLogger<DockerMirror>.Instance);
+        _running.Add(_mirror.RunAsync(_stop.Token));
+        return ValueTask.CompletedTask;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync();
+        await Task.WhenAll(_running).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        _stop.Dispose();
+    }
+
+    [Fact]
+    public async Task Host_IsThere_AndAcknowledgesWhatItActsBy()
+    {
+        using var balancers = _mirror.Follow("load balancers");
+        Start("n1");
+        var state = await UntilAsync(state => state.Hosts.ContainsKey("n1"));
+        Assert.Equal(new HostRecord("n1", "1.2", "10.77.0.11", 0), state.Hosts["n1"]);
+
+        var revision = await etcd.Store.PutAsync(_keys.DockerNetwork("net1"), MirrorJson.Write(Network("net1", "10.1.0.0/20")), EtcdLeaseId.None, Ct);
+        balancers.Applied(revision);
+        state = await UntilAsync(state => state.Hosts["n1"].AppliedRevision == revision);
+        Assert.Equal(revision, state.AcknowledgedRevision);
+
+        // Its own acknowledgement is no change that would have to be acknowledged.
+        Assert.Equal(revision, state.Revision);
+    }
+
+    [Fact]
+    public async Task Host_WhoseLeaseIsTakenAway_ComesBack()
+    {
+        Start("n1");
+        await UntilAsync(state => state.Hosts.ContainsKey("n1"));
+        var entry = (await etcd.Store.RangeAsync(EtcdKeys.One(_keys.Host("n1")), Ct)).Entries[0];
+        await etcd.Store.RevokeLeaseAsync(entry.Lease, Ct);
+        await UntilAsync(state => state.Hosts.IsEmpty);
+        await UntilAsync(state => state.Hosts.ContainsKey("n1"));
+    }
+
+    [Fact]
+    public async Task Host_ThatEnds_IsWaitedForUntilItsLeaseEnds_AndNoLonger()
+    {
+        using var alone = new CancellationTokenSource();
+        Task[] ending = [Presence("short", seconds: 1).RunAsync(alone.Token), Presence("long", seconds: 600).RunAsync(alone.Token)];
+        await UntilAsync(state => state.Hosts.Count == 2);
+        await alone.CancelAsync();
+        foreach (var presence in ending) await Assert.ThrowsAnyAsync<OperationCanceledException>(() => presence);
+        Assert.Equal(["long"], (await UntilAsync(state => !state.Hosts.ContainsKey("short"))).Hosts.Keys);
+    }
+
+    private void Start(string host) => _running.Add(Presence(host).RunAsync(_stop.Token));
+
+    private HostPresence Presence(string host, int seconds = 30) => new(
+        etcd.Store,
+        _keys,
+        _mirror,
+        new HostPresenceOptions(host, "1.2", "10.77.0.11", TimeSpan.FromSeconds(seconds), TimeSpan.FromMilliseconds(1)),
+        TimeProvider.System,
+        NullLogger<HostPresence>.Instance);
+
+    private Task<MirrorState> UntilAsync(Func<MirrorState, bool> condition) => _mirror.WhenAsync(condition, Ct).WaitAsync(Long, Ct);
+}
