@@ -7,7 +7,7 @@ namespace FlannelFlow.Host.Mirror;
 /// <summary>What this host tells the others of itself.</summary>
 internal static class ThisHost
 {
-    public static string Version { get; } = typeof(ThisHost).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "";
+    public static string Version { get; } = typeof(ThisHost).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "";
 
     /// <summary>
     /// FLANNEL_INTERFACE where it is an address; else the one from which etcd is reached (nothing is sent for that); "" if neither can be told.

@@ -38,6 +38,7 @@ public static partial class Normal
             if (parts[1].Contains("\"quarantined\"", StringComparison.Ordinal)) return "";
             if (JsonNode.Parse(parts[1]) is JsonObject value)
             {
+                if (parts[0].Contains("/docker/", StringComparison.Ordinal)) return Text(Mirrored(parts[0], value), names);
                 foreach (var property in value.ToList())
                 {
                     if (property.Key is "since" or "requestId" or "releaseRequested" or "networkId" or "VtepMAC" && property.Value is not null) value[property.Key] = "*";
@@ -55,6 +56,25 @@ public static partial class Normal
             return Text($"{key} = {parts[1]}", names);
         });
         return string.Join('\n', lines.Where(line => line.Length > 0).Order(StringComparer.Ordinal));
+    }
+
+    /// <summary>A record of the mirror by the name of what it mirrors: ids are Docker's, and which free address was taken is chance.</summary>
+    private static string Mirrored(string key, JsonObject value)
+    {
+        foreach (var property in value.ToList())
+        {
+            if (property.Key is "id" or "hostname") value[property.Key] = "*";
+        }
+
+        foreach (var network in value["networks"]?.AsArray() ?? [])
+        {
+            foreach (var property in network!.AsObject().ToList())
+            {
+                if (property.Key is "networkId" or "endpointId" or "aliases" or "dnsNames" or "provisional") network[property.Key] = "*";
+            }
+        }
+
+        return $"{key[..(key.LastIndexOf('/') + 1)]}{value["name"]} = {value.ToJsonString()}";
     }
 
     [GeneratedRegex(@"/subnets/(?<ip>[\d.]+)-(?<length>\d+) = (?<value>\{.*\})")]
