@@ -10,7 +10,7 @@ namespace FlannelFlow.Workflows;
 internal sealed class LaneTable
 {
     private readonly Lock _gate = new();
-    private readonly Dictionary<string, LinkedList<Place>> _lanes = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, Lane> _lanes = new(StringComparer.Ordinal);
     private readonly Dictionary<InstanceId, Entrant> _entrants = [];
 
     /// <summary>Takes the places; true if granted at once.</summary>
@@ -22,10 +22,9 @@ internal sealed class LaneTable
             _entrants.Add(id, entrant);
             foreach (LaneClaim claim in Merge(claims))
             {
-                if (!_lanes.TryGetValue(claim.Key, out LinkedList<Place>? lane)) _lanes.Add(claim.Key, lane = []);
-                var place = new Place(entrant, claim);
-                entrant.Blockers += lane.Count(earlier => Conflict(earlier.Claim, claim));
-                entrant.Places.Add(lane.AddLast(place));
+                if (!_lanes.TryGetValue(claim.Key, out Lane? lane)) _lanes.Add(claim.Key, lane = new Lane());
+                entrant.Blockers += lane.CountConflicting(claim);
+                entrant.Places.Add(lane.Add(entrant, claim));
             }
             return entrant.Blockers == 0;
         }
@@ -38,15 +37,14 @@ internal sealed class LaneTable
         {
             if (!_entrants.Remove(id, out Entrant? entrant)) return [];
             var granted = new List<InstanceId>();
-            foreach (LinkedListNode<Place> node in entrant.Places)
+            foreach (Place place in entrant.Places)
             {
-                for (LinkedListNode<Place>? later = node.Next; later is not null; later = later.Next)
+                foreach (Place later in place.Lane.ConflictingAfter(place))
                 {
-                    if (Conflict(node.Value.Claim, later.Value.Claim) && --later.Value.Entrant.Blockers == 0) granted.Add(later.Value.Entrant.Id);
+                    if (--later.Entrant.Blockers == 0) granted.Add(later.Entrant.Id);
                 }
-                LinkedList<Place> lane = node.List!;
-                lane.Remove(node);
-                if (lane.Count == 0) _lanes.Remove(node.Value.Claim.Key);
+                place.Lane.Remove(place);
+                if (place.Lane.IsEmpty) _lanes.Remove(place.Claim.Key);
             }
             return granted;
         }
@@ -64,23 +62,21 @@ internal sealed class LaneTable
         lock (_gate)
         {
             if (!_entrants.TryGetValue(id, out Entrant? entrant)) return [];
-            return [.. entrant.Places.Select(node => View(node.Value.Claim, node.List!))];
+            return [.. entrant.Places.Select(place => View(place.Claim, place.Lane))];
         }
     }
 
     /// <summary>By key.</summary>
     public IReadOnlyList<LaneView> All()
     {
-        lock (_gate) return [.. _lanes.OrderBy(l => l.Key, StringComparer.Ordinal).Select(l => View(new LaneClaim(l.Key, l.Value.Max(p => p.Claim.Mode)), l.Value))];
+        lock (_gate) return [.. _lanes.OrderBy(l => l.Key, StringComparer.Ordinal).Select(l => View(new LaneClaim(l.Key, l.Value.Places.Max(p => p.Claim.Mode)), l.Value))];
     }
 
-    private static LaneView View(LaneClaim claim, LinkedList<Place> lane) => new(
+    private static LaneView View(LaneClaim claim, Lane lane) => new(
         claim.Key,
         claim.Mode,
-        [.. lane.Where(p => p.Entrant.Blockers == 0).Select(p => p.Entrant.Id)],
-        [.. lane.Where(p => p.Entrant.Blockers > 0).Select(p => p.Entrant.Id)]);
-
-    private static bool Conflict(LaneClaim a, LaneClaim b) => a.Mode == LaneMode.Exclusive || b.Mode == LaneMode.Exclusive;
+        [.. lane.Places.Where(p => p.Entrant.Blockers == 0).Select(p => p.Entrant.Id)],
+        [.. lane.Places.Where(p => p.Entrant.Blockers > 0).Select(p => p.Entrant.Id)]);
 
     /// <summary>An instance that claims a lane twice claims it once, in the stronger mode.</summary>
     private static IEnumerable<LaneClaim> Merge(IReadOnlyCollection<LaneClaim> claims) =>
@@ -89,11 +85,62 @@ internal sealed class LaneTable
     private sealed class Entrant(InstanceId id)
     {
         public InstanceId Id => id;
-        public List<LinkedListNode<Place>> Places { get; } = [];
+        public List<Place> Places { get; } = [];
 
         /// <summary>Conflicting places before its own; granted at 0.</summary>
         public int Blockers { get; set; }
     }
 
-    private sealed record Place(Entrant Entrant, LaneClaim Claim);
+    /// <summary>The places in one lane. Two conflict if one of them is exclusive, so thousands that share a lane cost each other nothing.</summary>
+    private sealed class Lane
+    {
+        private readonly LinkedList<Place> _places = [];
+        private readonly LinkedList<Place> _exclusive = [];
+        private long _arrivals;
+
+        public bool IsEmpty => _places.Count == 0;
+
+        /// <summary>In the order of arrival.</summary>
+        public IEnumerable<Place> Places => _places;
+
+        public int CountConflicting(LaneClaim claim) => claim.Mode == LaneMode.Exclusive ? _places.Count : _exclusive.Count;
+
+        public Place Add(Entrant entrant, LaneClaim claim)
+        {
+            var place = new Place(entrant, claim, this, _arrivals++);
+            place.InLane = _places.AddLast(place);
+            if (claim.Mode == LaneMode.Exclusive) place.InExclusive = _exclusive.AddLast(place);
+            return place;
+        }
+
+        /// <summary>In the order of arrival.</summary>
+        public IEnumerable<Place> ConflictingAfter(Place place)
+        {
+            if (place.InExclusive is null) return _exclusive.SkipWhile(other => other.Arrival < place.Arrival);
+            return After(place.InLane!);
+        }
+
+        public void Remove(Place place)
+        {
+            _places.Remove(place.InLane!);
+            if (place.InExclusive is not null) _exclusive.Remove(place.InExclusive);
+        }
+
+        private static IEnumerable<Place> After(LinkedListNode<Place> node)
+        {
+            for (LinkedListNode<Place>? later = node.Next; later is not null; later = later.Next) yield return later.Value;
+        }
+    }
+
+    private sealed class Place(Entrant entrant, LaneClaim claim, Lane lane, long arrival)
+    {
+        public Entrant Entrant => entrant;
+        public LaneClaim Claim => claim;
+        public Lane Lane => lane;
+        public long Arrival => arrival;
+        public LinkedListNode<Place>? InLane { get; set; }
+
+        /// <summary>Null for a shared one.</summary>
+        public LinkedListNode<Place>? InExclusive { get; set; }
+    }
 }
