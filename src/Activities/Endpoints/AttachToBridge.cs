@@ -17,6 +17,8 @@ public sealed class AttachToBridge(HostNetworks networks, RouteNetlink netlink) 
         var veth = await netlink.GetLinkAsync(input.HostInterface, ct);
         if (veth.Master != bridge.Index || !veth.IsUp)
             await netlink.ChangeLinkAsync(veth.Index, new LinkChange { Master = bridge.Index, Up = true }, ct);
+        // A container may be a backend of the service that it asks.
+        await netlink.SetHairpinAsync(veth.Index, on: true, ct);
         return Nothing.Instance;
     }
 }

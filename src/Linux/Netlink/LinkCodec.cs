@@ -162,6 +162,17 @@ internal static class LinkCodec
         return request;
     }
 
+    /// <summary>A bridge's own setlink (br_setlink) takes what it is to do with a port from a nest that says that it is one.</summary>
+    public static NetlinkRequest SetHairpin(int index, bool on)
+    {
+        var request = new NetlinkRequest();
+        var body = request.Begin(Rtm.SetLink, NetlinkProtocol.Request | NetlinkProtocol.Ack, Rtm.LinkBody);
+        body[0] = Rtm.FamilyBridge;
+        MemoryMarshal.Write(body[4..], index);
+        var port = request.BeginNest(Ifla.ProtocolInfo | NetlinkProtocol.Nested);
+        return request.UInt8(Ifla.PortHairpin, on ? (byte)1 : (byte)0).EndNest(port);
+    }
+
     private static void WriteCommon(NetlinkRequest request, string name, int? mtu, MacAddress? mac)
     {
         request.Text(Ifla.Name, name);

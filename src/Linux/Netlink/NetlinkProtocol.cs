@@ -3,7 +3,7 @@ namespace FlannelFlow.Linux.Netlink;
 /// <summary>linux/netlink.h: message types, flags, socket options.</summary>
 internal static class NetlinkProtocol
 {
-    public const int Route = 0;                        // NETLINK_ROUTE
+    public const int Route = 0, Netfilter = 12, Generic = 16;   // NETLINK_ROUTE, NETLINK_NETFILTER, NETLINK_GENERIC
     public const int SolNetlink = 270;                 // SOL_NETLINK
     public const int OptionCapAck = 10, OptionExtAck = 11, OptionStrictCheck = 12;
 
@@ -12,6 +12,8 @@ internal static class NetlinkProtocol
     public const ushort Request = 1, Ack = 4, DumpInterrupted = 0x10;
     public const ushort Dump = 0x300, Replace = 0x100, Excl = 0x200, Create = 0x400, Append = 0x800;
     public const ushort Capped = 0x100, AckTlvs = 0x200;     // flags of NLMSG_ERROR and NLMSG_DONE
+
+    public const ushort Nested = 0x8000;                     // NLA_F_NESTED
 
     public const ushort ErrorMessageAttribute = 1;           // NLMSGERR_ATTR_MSG
 }
@@ -34,10 +36,11 @@ internal static class Rtm
 
 internal static class Ifla
 {
-    public const ushort Address = 1, Name = 3, Mtu = 4, Link = 5, Master = 10, TxQueueLength = 13, OperState = 16, LinkInfo = 18,
+    public const ushort Address = 1, Name = 3, Mtu = 4, Link = 5, Master = 10, ProtocolInfo = 12, TxQueueLength = 13, OperState = 16, LinkInfo = 18,
         NetNsPid = 19, Alias = 20, NetNsFd = 28, ExtMask = 29, LinkNetNsId = 37;
     public const ushort InfoKind = 1, InfoData = 2;
     public const ushort VethPeer = 1;
+    public const ushort PortHairpin = 4;    // IFLA_BRPORT_MODE
     public const uint SkipStatistics = 8;   // RTEXT_FILTER_SKIP_STATS
 }
 

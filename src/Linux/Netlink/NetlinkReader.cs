@@ -46,6 +46,8 @@ internal readonly ref struct NetlinkAttribute(ushort type, ReadOnlySpan<byte> va
     public ReadOnlySpan<byte> Value { get; } = value;
 
     public byte UInt8 => Sized(1)[0];
+    public ushort UInt16 => MemoryMarshal.Read<ushort>(Sized(2));
+    public ulong UInt64 => MemoryMarshal.Read<ulong>(Sized(8));
     public uint UInt32 => MemoryMarshal.Read<uint>(Sized(4));
     public int Int32 => MemoryMarshal.Read<int>(Sized(4));
     public ushort UInt16BigEndian => BinaryPrimitives.ReadUInt16BigEndian(Sized(2));

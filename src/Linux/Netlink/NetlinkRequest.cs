@@ -44,6 +44,13 @@ internal sealed class NetlinkRequest
 
     public NetlinkRequest UInt8(ushort type, byte value) => Blob(type, [value]);
 
+    public NetlinkRequest UInt16(ushort type, ushort value)
+    {
+        Attribute(type, 2, out var payload);
+        MemoryMarshal.Write(payload, value);
+        return this;
+    }
+
     public NetlinkRequest UInt32(ushort type, uint value)
     {
         Attribute(type, 4, out var payload);

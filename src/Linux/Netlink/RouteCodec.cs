@@ -48,19 +48,20 @@ internal static class RouteCodec
         return request;
     }
 
-    public static NetlinkRequest AddAddress(InterfaceAddress address) => WriteAddress(address, Rtm.NewAddr, NetlinkProtocol.Create | NetlinkProtocol.Excl);
+    public static void AddAddress(NetlinkRequest request, InterfaceAddress address, ushort flags) =>
+        WriteAddress(request, address, Rtm.NewAddr, (ushort)(NetlinkProtocol.Create | NetlinkProtocol.Excl | flags));
 
-    public static NetlinkRequest DeleteAddress(InterfaceAddress address) => WriteAddress(address, Rtm.DelAddr, 0);
+    public static void DeleteAddress(NetlinkRequest request, InterfaceAddress address, ushort flags) =>
+        WriteAddress(request, address, Rtm.DelAddr, flags);
 
-    private static NetlinkRequest WriteAddress(InterfaceAddress address, ushort type, ushort flags)
+    private static void WriteAddress(NetlinkRequest request, InterfaceAddress address, ushort type, ushort flags)
     {
-        var request = new NetlinkRequest();
-        var body = request.Begin(type, (ushort)(NetlinkProtocol.Request | NetlinkProtocol.Ack | flags), Rtm.AddressBody);
+        var body = request.Begin(type, (ushort)(NetlinkProtocol.Request | flags), Rtm.AddressBody);
         body[0] = Rtm.FamilyIPv4;
         body[1] = checked((byte)address.PrefixLength);
         body[3] = (byte)address.Scope;
         MemoryMarshal.Write(body[4..], address.InterfaceIndex);
-        return request.Address(Ifa.Local, address.Address).Address(Ifa.Address, address.Address);
+        request.Address(Ifa.Local, address.Address).Address(Ifa.Address, address.Address);
     }
 
     public static Route? ParseRoute(ushort type, ReadOnlySpan<byte> payload)

@@ -91,6 +91,14 @@ public sealed partial class RouteNetlink
         return _socket.RequestAsync($"changing {NameOf(index)} ({Text(change)})", LinkCodec.Change(index, change), ct);
     }
 
+    /// <summary>
+    /// Whether a bridge may send a frame back through the port it came in by. A container that reaches itself by way of an address translated
+    /// on this host needs it: with br_netfilter the bridge translates, and would drop the frame as one that is where it belongs already.
+    /// </summary>
+    /// <exception cref="NetlinkException">EINVAL if the link is no port of a bridge.</exception>
+    public Task SetHairpinAsync(int index, bool on, CancellationToken ct) =>
+        _socket.RequestAsync($"setting hairpin mode of {NameOf(index)} {(on ? "on" : "off")}", LinkCodec.SetHairpin(index, on), ct);
+
     private static string Text(LinkChange change)
     {
         var parts = new List<string>();

@@ -16,14 +16,14 @@ public sealed partial class RouteNetlink
     public Task<bool> EnsureAddressAsync(InterfaceAddress address, CancellationToken ct)
     {
         ArgumentNullException.ThrowIfNull(address);
-        return RequestUnlessAsync($"adding {Text(address)}", RouteCodec.AddAddress(address), Present, ct);
+        return ApplyOneAsync(new RouteNetlinkChange.EnsureAddress(address), ct);
     }
 
     /// <returns>False if it was not there.</returns>
     public Task<bool> DeleteAddressAsync(InterfaceAddress address, CancellationToken ct)
     {
         ArgumentNullException.ThrowIfNull(address);
-        return RequestUnlessAsync($"deleting {Text(address)}", RouteCodec.DeleteAddress(address), Absent, ct);
+        return ApplyOneAsync(new RouteNetlinkChange.DeleteAddress(address), ct);
     }
 
     private string Text(InterfaceAddress address) => $"address {address.Address}/{address.PrefixLength} on {NameOf(address.InterfaceIndex)}";

@@ -69,6 +69,8 @@ public sealed partial class RouteNetlink : IDisposable
 
     private Change Describe(RouteNetlinkChange change) => change switch
     {
+        RouteNetlinkChange.EnsureAddress { Address: var a } => new($"adding {Text(a)}", (q, f) => RouteCodec.AddAddress(q, a, f), Present),
+        RouteNetlinkChange.DeleteAddress { Address: var a } => new($"deleting {Text(a)}", (q, f) => RouteCodec.DeleteAddress(q, a, f), Absent),
         RouteNetlinkChange.EnsureRoute { Route: var r } => new($"adding {Text(r)}", (q, f) => RouteCodec.Ensure(q, r, f), Present),
         RouteNetlinkChange.DeleteRoute { Route: var r } => new($"deleting {Text(r)}", (q, f) => RouteCodec.Delete(q, r, f), Absent),
         RouteNetlinkChange.EnsureNeighbour { Neighbour: var n } => new($"adding {Text(n)}", (q, f) => NeighbourCodec.Ensure(q, n, f), Present),
@@ -113,6 +115,8 @@ public sealed partial class RouteNetlink : IDisposable
 /// <summary>One change of a batch (<see cref="RouteNetlink.ApplyAsync"/>).</summary>
 public abstract record RouteNetlinkChange
 {
+    public sealed record EnsureAddress(InterfaceAddress Address) : RouteNetlinkChange;
+    public sealed record DeleteAddress(InterfaceAddress Address) : RouteNetlinkChange;
     public sealed record EnsureRoute(Route Route) : RouteNetlinkChange;
     public sealed record DeleteRoute(Route Route) : RouteNetlinkChange;
     public sealed record EnsureNeighbour(Neighbour Neighbour) : RouteNetlinkChange;

@@ -37,6 +37,13 @@ public sealed class CodecTests
         });
     }
 
+    private static NetlinkRequest Address()
+    {
+        var request = new NetlinkRequest();
+        RouteCodec.AddAddress(request, new InterfaceAddress(1, IPAddress.Loopback, 8), NetlinkProtocol.Ack);
+        return request;
+    }
+
     private static readonly Gen<IPAddress> GenAddress = Gen.Byte.Array[4].Select(b => new IPAddress(b));
     private static readonly Gen<MacAddress> GenMac = Gen.Byte.Array[6].Select(b => new MacAddress(b));
 
@@ -86,7 +93,7 @@ public sealed class CodecTests
         Written(q => RouteCodec.Ensure(q, new Route(IPv4Prefix.Parse("10.0.0.0/8")) { Gateway = IPAddress.Loopback, InterfaceIndex = 3 }, 0)),
         Written(q => NeighbourCodec.Ensure(q, new Neighbour(1, IPAddress.Loopback, default(MacAddress)), 0)),
         Written(q => NeighbourCodec.Ensure(q, new ForwardingEntry(1, default, IPAddress.Loopback), 0)),
-        Stamped(RouteCodec.AddAddress(new InterfaceAddress(1, IPAddress.Loopback, 8))),
+        Stamped(Address()),
     ];
 
     private static byte[] Stamped(NetlinkRequest request)
@@ -153,7 +160,7 @@ public sealed class CodecTests
     [Fact]
     public void ReadError_CappedEchoedAndDone_FindTheKernelsWords()
     {
-        var echoed = Stamped(RouteCodec.AddAddress(new InterfaceAddress(1, IPAddress.Loopback, 8)));
+        var echoed = Stamped(Address());
         var capped = ErrorMessage(NetlinkProtocol.TypeError, 17, NetlinkProtocol.Capped | NetlinkProtocol.AckTlvs, "taken", echoed[..NetlinkRequest.HeaderSize]);
         Assert.Equal("adding x: EEXIST: taken", NetlinkSocket.ReplySink.ReadError("adding x", capped)?.Message);
         var whole = ErrorMessage(NetlinkProtocol.TypeError, 22, NetlinkProtocol.AckTlvs, "bad", echoed);
