@@ -12,7 +12,10 @@ public readonly record struct FwMarkPair
 {
     private const uint Ours = 0x1000_0000, OursMask = 0xF000_C000;
 
-    public const int LastIndex = (1 << 25) - 1;
+    /// <summary>The one after it is the load balancer's own, to try out what the kernel has.</summary>
+    public const int LastIndex = (1 << 25) - 2;
+
+    internal static readonly FwMarkPair Trial = new(LastIndex + 1);
 
     private FwMarkPair(int index) => Index = index;
 

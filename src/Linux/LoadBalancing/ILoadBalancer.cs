@@ -15,7 +15,7 @@ public interface ILoadBalancer : IDisposable
 {
     LoadBalancerPlane Plane { get; }
 
-    /// <summary>The schedulers that this plane has, by IPVS's names.</summary>
+    /// <summary>The schedulers that this kernel has for this plane, by IPVS's names.</summary>
     IReadOnlyList<string> Schedulers { get; }
 
     /// <summary>All that the kernel holds of ours, as the kernel says it.</summary>
@@ -43,13 +43,11 @@ public interface ILoadBalancer : IDisposable
     /// Afterwards the service has this backend with these weights; others stay as they are. A backend that comes back from a drain is
     /// changed in place, so that its connections live on.
     /// </summary>
-    /// <returns>False if it was so.</returns>
     /// <exception cref="ServiceMissingException"/>
-    Task<bool> EnsureBackendAsync(VirtualServiceKey service, Backend backend, CancellationToken ct);
+    Task EnsureBackendAsync(VirtualServiceKey service, Backend backend, CancellationToken ct);
 
-    /// <summary>Its connections are cut: a client gets a reset with its next packet. Success also if the service is gone.</summary>
-    /// <returns>False if it was not there.</returns>
-    Task<bool> RemoveBackendAsync(VirtualServiceKey service, IPAddress backend, CancellationToken ct);
+    /// <summary>Its connections are cut: a client gets a reset with its next packet. Success also if it, or the service, is gone.</summary>
+    Task RemoveBackendAsync(VirtualServiceKey service, IPAddress backend, CancellationToken ct);
 
     /// <summary>
     /// The connections that clients have through a VIP on this host, of each backend that has any, also of one that was removed. Walks the

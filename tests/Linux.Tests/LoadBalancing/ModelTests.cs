@@ -20,7 +20,7 @@ public sealed class ModelTests
             Assert.Equal(0x1u, pair.Udp >> 28);
         });
         Assert.Equal("0x10000000/0x10000001", FwMarkPair.Of(0).ToString());
-        Assert.Equal("0x1fff3ffe/0x1fff3fff", FwMarkPair.Of(FwMarkPair.LastIndex).ToString());
+        Assert.Equal("0x1fff3ffc/0x1fff3ffd", FwMarkPair.Of(FwMarkPair.LastIndex).ToString());
     }
 
     [Theory]
