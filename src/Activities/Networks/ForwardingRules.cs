@@ -11,6 +11,7 @@ namespace FlannelFlow.Activities.Networks;
 /// The drops stand in our own table <c>inet flannelflow</c>, at a priority before the filter table of any iptables (docs/decisions/0005): a
 /// drop there is final. The accepts stand in DOCKER-USER, since a policy DROP of Docker's FORWARD chain would drop what our table lets
 /// pass. Each nftables change is one transaction. The table goes with its last network; a lock keeps that and an arriving network apart.
+/// Where the kernel has no nftables, <see cref="IptablesIsolation"/> drops.
 /// </remarks>
 public sealed class ForwardingRules(NftTable nft, Iptables iptables) : IDisposable
 {
@@ -28,6 +29,7 @@ public sealed class ForwardingRules(NftTable nft, Iptables iptables) : IDisposab
         $"add set {Own} fabric_homes {{ type ipv4_addr . ifname; flags interval; }}",
     ];
 
+    private readonly IptablesIsolation _withoutNftables = new(iptables);
     private readonly SemaphoreSlim _gate = new(1, 1);
 
     public async Task EnsureAsync(int vni, IPv4Network pool, CancellationToken ct)
@@ -35,22 +37,7 @@ public sealed class ForwardingRules(NftTable nft, Iptables iptables) : IDisposab
         await _gate.WaitAsync(ct);
         try
         {
-            // "add" of what is there already is success in nft; only rules would double, so they are flushed and set in the same transaction.
-            await nft.ApplyAsync(
-                [
-                    .. EmptyTable,
-                    $"add chain {Own} isolation {{ type filter hook forward priority -10; policy accept; }}",
-                    $"flush chain {Own} isolation",
-                    $"add rule {Own} isolation iifname . oifname @fabric_paths accept",
-                    $"add rule {Own} isolation iifname @fabric_devices counter drop",
-                    $"add rule {Own} isolation oifname @fabric_devices counter drop",
-                    $"add chain {Own} local {{ type filter hook input priority -10; policy accept; }}",
-                    $"flush chain {Own} local",
-                    $"add rule {Own} local ip daddr . iifname @fabric_homes accept",
-                    $"add rule {Own} local ip daddr @fabric_pools counter drop",
-                    .. Elements(vni, pool).Select(elements => $"add element {elements}"),
-                ],
-                ct);
+            if (!await TryNftablesAsync(() => EnsureDropsAsync(vni, pool, ct))) await _withoutNftables.EnsureAsync(vni, pool, ct);
             if (await HasAcceptChainAsync(ct))
             {
                 foreach (var rule in Accepts(vni))
@@ -63,28 +50,47 @@ public sealed class ForwardingRules(NftTable nft, Iptables iptables) : IDisposab
         }
     }
 
+    /// <returns>False if this kernel has no nftables.</returns>
+    private static async Task<bool> TryNftablesAsync(Func<Task> act)
+    {
+        try
+        {
+            await act();
+            return true;
+        }
+        catch (CommandException e) when (e.Error.Contains("Operation not supported", StringComparison.Ordinal))
+        {
+            return false;
+        }
+    }
+
+    private Task EnsureDropsAsync(int vni, IPv4Network pool, CancellationToken ct) =>
+        // "add" of what is there already is success in nft; only rules would double, so they are flushed and set in the same transaction.
+        nft.ApplyAsync(
+            [
+                .. EmptyTable,
+                $"add chain {Own} isolation {{ type filter hook forward priority -10; policy accept; }}",
+                $"flush chain {Own} isolation",
+                $"add rule {Own} isolation iifname . oifname @fabric_paths accept",
+                $"add rule {Own} isolation iifname @fabric_devices counter drop",
+                $"add rule {Own} isolation oifname @fabric_devices counter drop",
+                $"add chain {Own} local {{ type filter hook input priority -10; policy accept; }}",
+                $"flush chain {Own} local",
+                $"add rule {Own} local ip daddr . iifname @fabric_homes accept",
+                $"add rule {Own} local ip daddr @fabric_pools counter drop",
+                .. Elements(vni, pool).Select(elements => $"add element {elements}"),
+            ],
+            ct);
+
     /// <param name="isLast">Whether no other network is on this host, so that the table goes too; asked under the lock.</param>
     public async Task RemoveAsync(int vni, IPv4Network pool, Func<bool> isLast, CancellationToken ct)
     {
         await _gate.WaitAsync(ct);
         try
         {
-            if (isLast())
-            {
-                await nft.DeleteAsync(ct);
-            }
-            else
-            {
-                // Each thing is added before it is deleted: nft 1.0 has no "destroy", and deleting what is not there fails the transaction.
-                await nft.ApplyAsync(
-                    [
-                        .. EmptyTable,
-                        .. Elements(vni, pool).Select(elements => $"add element {elements}"),
-                        .. Elements(vni, pool).Select(elements => $"delete element {elements}"),
-                    ],
-                    ct);
-            }
-
+            var last = isLast();
+            await TryNftablesAsync(() => RemoveDropsAsync(vni, pool, last, ct));
+            await _withoutNftables.RemoveAsync(vni, pool, last, ct);
             if (await HasAcceptChainAsync(ct))
             {
                 foreach (var rule in Accepts(vni))
@@ -96,6 +102,17 @@ public sealed class ForwardingRules(NftTable nft, Iptables iptables) : IDisposab
             _gate.Release();
         }
     }
+
+    private Task RemoveDropsAsync(int vni, IPv4Network pool, bool isLast, CancellationToken ct) => isLast
+        ? nft.DeleteAsync(ct)
+        // Each thing is added before it is deleted: nft 1.0 has no "destroy", and deleting what is not there fails the transaction.
+        : nft.ApplyAsync(
+            [
+                .. EmptyTable,
+                .. Elements(vni, pool).Select(elements => $"add element {elements}"),
+                .. Elements(vni, pool).Select(elements => $"delete element {elements}"),
+            ],
+            ct);
 
     public void Dispose() => _gate.Dispose();
 
@@ -117,7 +134,7 @@ public sealed class ForwardingRules(NftTable nft, Iptables iptables) : IDisposab
     private static IEnumerable<IptablesRule> Accepts(int vni) => Paths(vni).Select(path => new IptablesRule(
         "filter", AcceptChain, "-i", path.In, "-o", path.Out, "-m", "comment", "--comment", Table, "-j", "ACCEPT"));
 
-    private static IEnumerable<(string In, string Out)> Paths(int vni)
+    internal static IEnumerable<(string In, string Out)> Paths(int vni)
     {
         var (bridge, vxlan) = (NetworkDevices.Bridge(vni), NetworkDevices.Vxlan(vni));
         return [(bridge, bridge), (bridge, vxlan), (vxlan, bridge)];
