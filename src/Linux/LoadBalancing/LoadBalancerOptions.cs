@@ -1,6 +1,6 @@
 namespace FlannelFlow.Linux.LoadBalancing;
 
-/// <summary>How the load balancer of this host is to be.</summary>
+/// <summary>How the load balancer of this host is to be. The timeouts are those of IPVS; nftables has those of connection tracking (nf_conntrack_*).</summary>
 public sealed record LoadBalancerOptions
 {
     /// <summary>Null: IPVS, or nftables where the kernel has no IPVS.</summary>

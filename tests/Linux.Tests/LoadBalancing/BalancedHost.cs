@@ -26,7 +26,10 @@ public sealed class BalancedHost : IAsyncLifetime
 
     public NetworkNamespace Host => _namespaces["host"];
     public RouteNetlink Netlink { get; private set; } = null!;
-    public CommandRunner Commands => new(TimeProvider.System) { NetworkNamespace = Host, Timeout = TimeSpan.FromSeconds(60) };
+    public CommandRunner Commands => CommandsIn("host");
+
+    /// <summary>In a container, or "host", or "other".</summary>
+    public CommandRunner CommandsIn(string place) => new(TimeProvider.System) { NetworkNamespace = _namespaces[place], Timeout = TimeSpan.FromSeconds(60) };
 
     public static IPAddress Address(string container) => IPAddress.Parse(container switch
     {
@@ -68,6 +71,8 @@ public sealed class BalancedHost : IAsyncLifetime
         var bridge = (await netlink.AddLinkAsync(new BridgeConfig("br0") { Up = true }, CancellationToken.None)).Index;
         await UpAsync(netlink, "br0", gateway);
         _namespaces[name].Run(() => Sysctl.Ensure("net/ipv4/ip_forward", "1"));
+        // A busy machine may take longer between two datagrams than a flow is remembered (30 s).
+        _namespaces[name].Run(() => Sysctl.Find("net/netfilter/nf_conntrack_udp_timeout") is not null && Sysctl.Ensure("net/netfilter/nf_conntrack_udp_timeout", "600"));
         foreach (var container in containers)
         {
             var port = await netlink.AddLinkAsync(new VethConfig(container, "eth0") { Master = bridge, PeerNamespace = _namespaces[container], Up = true }, CancellationToken.None);
