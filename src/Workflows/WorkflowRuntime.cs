@@ -89,6 +89,12 @@ public sealed class WorkflowRuntime : IAsyncDisposable
         _executor = new Executor(options, _writer, crashes, time, log);
         _admission = new Admission(options, _executor, _writer, _reader, _definitions, time);
         _executor.Admission = _admission;
+        foreach (DefinitionVersion reused in _reader.Versions().Where(v => v.IsReused && definitions.Any(d => d.Hash == v.Hash)))
+        {
+            log.LogWarning(
+                "{Definition} has changed, but is version {Version} still: it is revision {Revision} ({Hash}); open instances go on with the one they began with",
+                reused.DefinitionId, reused.Version, reused.Revision, reused.Hash[..12]);
+        }
         _recovered = new Recoverer(journal, activities, definitions, log).Load(_executor);
         Recovery = RecoveredInstance.Report(_recovered, journal.Epoch, options.BootId, time.GetElapsedTime(started));
     }
@@ -173,7 +179,7 @@ public sealed class WorkflowRuntime : IAsyncDisposable
         await _resumed.Task.WaitAsync(ct);
         if (_executor.Find(id) is { } runner)
         {
-            await runner.AlterAsync(new InstanceEvent.Altered(alteration, who, why)).WaitAsync(ct);
+            await runner.AlterAsync(new InstanceEvent.Altered(alteration, who, why, _definitions.GetValueOrDefault(runner.DefinitionId))).WaitAsync(ct);
             return;
         }
         InstanceRow row = Instance(id) ?? throw new KeyNotFoundException($"no workflow instance {id}");
@@ -226,6 +232,9 @@ public sealed class WorkflowRuntime : IAsyncDisposable
             ChildCheck.Check(definition, new Dictionary<string, WorkflowDefinition>(_definitions, StringComparer.Ordinal) { [definition.Id] = definition });
         return errors;
     }
+
+    /// <summary>The definitions that instances of this journal have begun with, or could have, by id and in the order in which they appeared.</summary>
+    public IReadOnlyList<DefinitionVersion> Versions() => _reader.Versions();
 
     public IReadOnlyList<ExecutionRow> Executions(InstanceId id) => _reader.Executions(id);
 

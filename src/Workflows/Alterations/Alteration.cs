@@ -12,6 +12,7 @@ namespace FlannelFlow.Workflows;
 [JsonDerivedType(typeof(Cancel), "cancel")]
 [JsonDerivedType(typeof(Terminate), "terminate")]
 [JsonDerivedType(typeof(ModifyVariable), "modifyVariable")]
+[JsonDerivedType(typeof(Migrate), "migrate")]
 public abstract record Alteration
 {
     /// <summary>
@@ -37,6 +38,12 @@ public abstract record Alteration
 
     /// <param name="Value">Of the variable's type; null clears it. Holds for the steps that begin from now on.</param>
     public sealed record ModifyVariable(string Variable, JsonElement? Value) : Alteration;
+
+    /// <summary>
+    /// Goes on with the definition of its id that is loaded now instead of the one it began with. Not while a step is under way, and only
+    /// if the instance fits: where it stands, what may have to be undone, its inputs, its lanes.
+    /// </summary>
+    public sealed record Migrate : Alteration;
 
     [JsonIgnore]
     public string Name => GetType().Name;

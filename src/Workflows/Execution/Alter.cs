@@ -15,8 +15,8 @@ internal static class Alter
     {
         InstanceState state = turn.State;
         if (state.IsTerminal) throw Refused(turn, altered.Alteration, $"it is {state.Status}");
-        if (!turn.Definition.IsReadable && altered.Alteration is not Alteration.Terminate)
-            throw Refused(turn, altered.Alteration, "the definition it began with does not load; it can be terminated");
+        if (!turn.Definition.IsReadable && altered.Alteration is not (Alteration.Terminate or Alteration.Migrate))
+            throw Refused(turn, altered.Alteration, "the definition it began with does not load; it can be migrated or terminated");
         ExecutionState[] at = Standing(state, altered.Alteration);
         turn.Record(new AuditDraft(altered.Alteration.Name, ActivitiesOf(altered.Alteration, at), Detail(altered.Alteration), altered.Who, altered.Why));
         turn.Announce(JournalEventKind.Altered, $"{altered.Alteration.Name} by {altered.Who}: {altered.Why}");
@@ -38,6 +38,9 @@ internal static class Alter
                 break;
             case Alteration.ModifyVariable modify:
                 Modify(turn, modify);
+                break;
+            case Alteration.Migrate:
+                Migration.Apply(turn, altered);
                 break;
             default:
                 throw new InvalidOperationException($"no decision for {altered.Alteration}");
@@ -194,7 +197,7 @@ internal static class Alter
     }
 
     private static string? ActivitiesOf(Alteration alteration, ExecutionState[] at) =>
-        alteration is Alteration.Terminate or Alteration.ModifyVariable || at.Length == 0 ? null : string.Join(", ", at.Select(e => e.ActivityId));
+        alteration is Alteration.Terminate or Alteration.ModifyVariable or Alteration.Migrate || at.Length == 0 ? null : string.Join(", ", at.Select(e => e.ActivityId));
 
     private static string Detail(Alteration alteration) => alteration switch
     {
@@ -210,13 +213,13 @@ internal static class Alter
         _ => $"given up by {altered.Who}: {altered.Why}",
     };
 
-    private static string Doing(InstanceState state)
+    public static string Doing(InstanceState state)
     {
         var at = state.Executions.Where(e => e.AwaitsOperator || (e.IsLive && e.Status != ExecutionStatus.Entered))
             .Select(e => $"{(e.IsUndoing ? "the undoing of " : "")}{e.ActivityId} ({e.Status})").ToList();
         return at.Count == 0 ? $"it is {state.Status}" : $"it is {state.Status}, at {string.Join(" and ", at)}";
     }
 
-    private static AlterationRefusedException Refused(Turn turn, Alteration alteration, string why) =>
+    public static AlterationRefusedException Refused(Turn turn, Alteration alteration, string why) =>
         new($"{alteration.Name} of {turn.Definition.Id} {turn.State.Id}: {why}");
 }

@@ -29,8 +29,9 @@ internal abstract record InstanceEvent
     public sealed record Broken(string Message) : InstanceEvent;
 
     /// <summary>An operator's doing.</summary>
+    /// <param name="Target">Of Migrate: the definition that is loaded now; null if none is.</param>
     /// <param name="HoldsLanes">Whether the instance has its lanes; the mailbox knows when it takes the event.</param>
-    public sealed record Altered(Alteration Alteration, string Who, string Why, bool HoldsLanes = false) : InstanceEvent
+    public sealed record Altered(Alteration Alteration, string Who, string Why, WorkflowDefinition? Target = null, bool HoldsLanes = false) : InstanceEvent
     {
         /// <summary>Completes after the commit; fails with why there was none.</summary>
         public TaskCompletionSource Done { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);

@@ -15,6 +15,7 @@ namespace FlannelFlow.Workflows;
 [SuppressMessage("Reliability", "CA1001", Justification = "The token sources have no timer: nothing to dispose.")]
 internal sealed class InstanceRunner(Executor executor, WorkflowDefinition definition, InstanceState state)
 {
+    private WorkflowDefinition _definition = definition;
     private readonly Channel<InstanceEvent> _mailbox = Channel.CreateUnbounded<InstanceEvent>(new UnboundedChannelOptions { SingleReader = true });
     private TaskCompletionSource<WorkflowAnswer> _answer = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -75,9 +76,9 @@ internal sealed class InstanceRunner(Executor executor, WorkflowDefinition defin
     public void Abandon()
     {
         // Reading Exception marks it as seen: there may be nobody who waits.
-        if (_answer.TrySetException(new RuntimeStoppedException($"the workflow runtime stopped before {definition.Id} {Id} answered")))
+        if (_answer.TrySetException(new RuntimeStoppedException($"the workflow runtime stopped before {_definition.Id} {Id} answered")))
             _ = _answer.Task.Exception;
-        if (_ended.TrySetException(new RuntimeStoppedException($"the workflow runtime stopped before {definition.Id} {Id} ended"))) _ = _ended.Task.Exception;
+        if (_ended.TrySetException(new RuntimeStoppedException($"the workflow runtime stopped before {_definition.Id} {Id} ended"))) _ = _ended.Task.Exception;
     }
 
     private async Task RunAsync(Decision? accepted, long row)
@@ -109,7 +110,7 @@ internal sealed class InstanceRunner(Executor executor, WorkflowDefinition defin
         // The edge of the engine: what is not foreseen above must not leave an instance that nobody runs.
         catch (Exception e)
         {
-            executor.Fail($"running instance {Id} of {definition.Id}", e);
+            executor.Fail($"running instance {Id} of {_definition.Id}", e);
         }
         finally
         {
@@ -125,8 +126,8 @@ internal sealed class InstanceRunner(Executor executor, WorkflowDefinition defin
     }
 
     private Exception TooLate(InstanceEvent.Altered altered) => _state.IsTerminal
-        ? new AlterationRefusedException($"{altered.Alteration.Name} of {definition.Id} {Id}: it is {_state.Status}")
-        : new RuntimeStoppedException($"the workflow runtime stopped before {altered.Alteration.Name} of {definition.Id} {Id}");
+        ? new AlterationRefusedException($"{altered.Alteration.Name} of {_definition.Id} {Id}: it is {_state.Status}")
+        : new RuntimeStoppedException($"the workflow runtime stopped before {altered.Alteration.Name} of {_definition.Id} {Id}");
 
     private async Task HandleAsync(InstanceEvent happened)
     {
@@ -151,7 +152,7 @@ internal sealed class InstanceRunner(Executor executor, WorkflowDefinition defin
     {
         InstanceState before = _state;
         DecisionContext context = executor.Context();
-        ActivityType activity = definition.Step(execution.ActivityId)!.Activity!;
+        ActivityType activity = _definition.Step(execution.ActivityId)!.Activity!;
         ActivityExecution facts = Facts(execution);
         bool undoing = execution.IsUndoing;
         CrashPoint point = PointOf(execution, "");
@@ -165,7 +166,7 @@ internal sealed class InstanceRunner(Executor executor, WorkflowDefinition defin
                     string? output = null;
                     if (undoing) activity.Undo(execution.Input, execution.Output, facts, database);
                     else output = activity.Execute(execution.Input, facts, database);
-                    return Decider.Decide(definition, before, new InstanceEvent.Succeeded(of, output), context);
+                    return Decider.Decide(_definition, before, new InstanceEvent.Succeeded(of, output), context);
                 },
                 point, CancellationToken.None);
             executor.Deliver(matches);
@@ -183,8 +184,9 @@ internal sealed class InstanceRunner(Executor executor, WorkflowDefinition defin
     {
         try
         {
-            Decision decision = Decider.Decide(definition, _state, altered, executor.Context());
+            Decision decision = Decider.Decide(_definition, _state, altered, executor.Context());
             await CommitAsync(decision.Commit!, PointOf(altered));
+            if (altered.Alteration is Alteration.Migrate) _definition = altered.Target!;
             Adopt(decision);
             altered.Done.TrySetResult();
             await CarryOutAsync(decision.Effects);
@@ -211,13 +213,13 @@ internal sealed class InstanceRunner(Executor executor, WorkflowDefinition defin
     {
         try
         {
-            return Decider.Decide(definition, _state, happened, executor.Context());
+            return Decider.Decide(_definition, _state, happened, executor.Context());
         }
         // A decision that cannot be made has changed nothing: the instance waits for a person instead of taking the daemon with it.
         catch (Exception e) when (happened is not InstanceEvent.Broken)
         {
             executor.Log.LogCritical(e, "Deciding {Event} of instance {Instance}", happened, Id);
-            return Decider.Decide(definition, _state, new InstanceEvent.Broken($"deciding {happened.GetType().Name}: {e.Message}"), executor.Context());
+            return Decider.Decide(_definition, _state, new InstanceEvent.Broken($"deciding {happened.GetType().Name}: {e.Message}"), executor.Context());
         }
     }
 
@@ -242,7 +244,7 @@ internal sealed class InstanceRunner(Executor executor, WorkflowDefinition defin
                 case Effect.GiveUp giveUp:
                     await GiveUpAsync(giveUp.Seq);
                     foreach (InstanceRunner child in (_children?.Values ?? []).Where(c => c.Parent!.Seq == giveUp.Seq))
-                        _ = child.AskAsync(new Alteration.Cancel(), $"{definition.Id} {Id}, which started it, does not wait for it any more");
+                        _ = child.AskAsync(new Alteration.Cancel(), $"{_definition.Id} {Id}, which started it, does not wait for it any more");
                     break;
                 case Effect.Wake wake:
                     Wake(wake);
@@ -296,7 +298,7 @@ internal sealed class InstanceRunner(Executor executor, WorkflowDefinition defin
     /// <summary>Runs the activity, or its undoing, and posts how it ended. Never throws.</summary>
     private async Task AttemptAsync(ExecutionState execution, CancellationToken givenUp)
     {
-        StepDefinition step = definition.Step(execution.ActivityId)!;
+        StepDefinition step = _definition.Step(execution.ActivityId)!;
         bool undoing = execution.Status == ExecutionStatus.Compensating;
         using CancellationTokenSource? deadline = step.Timeout is { } limit ? new CancellationTokenSource(limit, executor.Time) : null;
         using var either = CancellationTokenSource.CreateLinkedTokenSource(executor.Stopping, givenUp, deadline?.Token ?? CancellationToken.None);
@@ -386,7 +388,7 @@ internal sealed class InstanceRunner(Executor executor, WorkflowDefinition defin
         Alteration alteration = _state.Status == InstanceStatus.Cancelled ? new Alteration.Terminate() : new Alteration.Cancel();
         foreach (InstanceRunner child in _children?.Values ?? [])
         {
-            _ = child.AskAsync(alteration, $"{definition.Id} {Id}, which started it, is {_state.Status}");
+            _ = child.AskAsync(alteration, $"{_definition.Id} {Id}, which started it, is {_state.Status}");
             await child.Ended;
         }
     }
@@ -397,12 +399,12 @@ internal sealed class InstanceRunner(Executor executor, WorkflowDefinition defin
         {
             InstanceEvent.Succeeded done => PointOf(_state.Execution(done.Of.Seq), ""),
             InstanceEvent.Failed failed => PointOf(_state.Execution(failed.Of.Seq), ""),
-            InstanceEvent.Due { Seq: 0 } => new CrashPoint(definition.Id, "deadline", ""),
+            InstanceEvent.Due { Seq: 0 } => new CrashPoint(_definition.Id, "deadline", ""),
             InstanceEvent.Due due => PointOf(_state.Execution(due.Seq), "retry-"),
             InstanceEvent.Recovered when _state.Executions.Find(e => e.IsUnderWay) is { } execution => PointOf(execution, "recovery-"),
             InstanceEvent.Signalled signalled => PointOf(_state.Execution(signalled.Match.Seq), "signal-"),
-            InstanceEvent.Altered altered => new CrashPoint(definition.Id, "alter-" + Kebab(altered.Alteration.Name), ""),
-            _ => new CrashPoint(definition.Id, "granted", ""),
+            InstanceEvent.Altered altered => new CrashPoint(_definition.Id, "alter-" + Kebab(altered.Alteration.Name), ""),
+            _ => new CrashPoint(_definition.Id, "granted", ""),
         };
     }
 
@@ -411,7 +413,7 @@ internal sealed class InstanceRunner(Executor executor, WorkflowDefinition defin
     private CrashPoint PointOf(ExecutionState execution, string moment)
     {
         bool undoing = execution.Status is ExecutionStatus.Compensating or ExecutionStatus.CompensationScheduled;
-        return new CrashPoint(definition.Id, execution.ActivityId, (undoing ? "undo-" : "") + moment);
+        return new CrashPoint(_definition.Id, execution.ActivityId, (undoing ? "undo-" : "") + moment);
     }
 
     private sealed record RunningAttempt(Task Ended, CancellationTokenSource GiveUp);

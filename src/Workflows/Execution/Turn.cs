@@ -12,7 +12,9 @@ internal sealed class Turn(WorkflowDefinition definition, InstanceState state, D
     private AuditDraft? _audit;
     private bool _closesIncidents;
 
-    public WorkflowDefinition Definition { get; } = definition;
+    /// <summary>Another one after a migration.</summary>
+    public WorkflowDefinition Definition { get; set; } = definition;
+
     public DecisionContext Context { get; } = context;
     public InstanceState State { get; private set; } = state;
 

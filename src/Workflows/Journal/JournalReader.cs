@@ -51,6 +51,16 @@ internal sealed class JournalReader(Journal journal, JournalWriter writer)
         ReadIncident,
         filter.BeforeId, filter.OpenOnly, filter.Instance?.Value, filter.Limit);
 
+    public IReadOnlyList<DefinitionVersion> Versions() => Select(
+        """
+        SELECT definition_id, version, row_number() OVER (PARTITION BY definition_id ORDER BY first_seen, rowid), hash, first_seen,
+            (SELECT count(*) FROM instances WHERE definition_hash = hash AND finished_at IS NULL),
+            row_number() OVER (PARTITION BY definition_id, version ORDER BY first_seen, rowid) > 1
+        FROM definitions ORDER BY definition_id, first_seen, rowid
+        """,
+        reader => new DefinitionVersion(
+            reader.GetString(0), reader.GetInt32(1), reader.GetInt32(2), reader.GetString(3), Time(reader, 4), reader.GetInt32(5), reader.GetBoolean(6)));
+
     /// <summary>The oldest first.</summary>
     public IReadOnlyList<AuditRow> Audit(InstanceId id) => Select(
         "SELECT id, at, alteration, activity_id, detail, who, why FROM audit WHERE instance = (SELECT row FROM instances WHERE id=?) ORDER BY id",

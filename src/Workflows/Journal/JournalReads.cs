@@ -143,6 +143,13 @@ public sealed record IncidentRow(
     long Id, InstanceId Instance, int? ExecutionSeq, string? ActivityId, IncidentKind Kind, int Failures, string Message, DateTimeOffset OpenedAt,
     DateTimeOffset? ClosedAt);
 
+/// <summary>A definition by its content: the same canonical text is the same version, whatever the file says.</summary>
+/// <param name="Version">As written in the file.</param>
+/// <param name="Revision">1, 2, 3 … of the contents of this id, in the order in which they appeared.</param>
+/// <param name="Open">Instances that go on with it.</param>
+/// <param name="IsReused">Another content had the same id and version number before.</param>
+public sealed record DefinitionVersion(string DefinitionId, int Version, int Revision, string Hash, DateTimeOffset FirstSeen, int Open, bool IsReused);
+
 /// <param name="OpenOnly">Whether to leave out those that are closed.</param>
 /// <param name="BeforeId">Id of the last incident of the page before; newest first.</param>
 public sealed record IncidentFilter(bool OpenOnly, InstanceId? Instance = null, long BeforeId = long.MaxValue, int Limit = 100);

@@ -41,7 +41,7 @@ internal sealed class JournalTransaction : IDisposable
             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING row
             """);
         _updateInstance = new Statement(connection, """
-            UPDATE instances SET status=?, rev=?, variables=?, answer=?, output=?, error=?, is_cancelled=?, recoveries=?, deadline=?, fault_kind=?, updated_at=?, finished_at=?
+            UPDATE instances SET definition_hash=?, status=?, rev=?, variables=?, answer=?, output=?, error=?, is_cancelled=?, recoveries=?, deadline=?, fault_kind=?, updated_at=?, finished_at=?
             WHERE row=? AND rev=?
             """);
         _upsertExecution = new Statement(connection, """
@@ -92,7 +92,7 @@ internal sealed class JournalTransaction : IDisposable
     {
         InstanceState state = commit.State;
         int updated = _updateInstance.Run(
-            state.Status.ToString(), state.Rev, Values.Write(state.Variables), state.AnswerJson, state.OutputJson, state.Error,
+            state.DefinitionHash, state.Status.ToString(), state.Rev, Values.Write(state.Variables), state.AnswerJson, state.OutputJson, state.Error,
             state.IsCancelled, JsonSerializer.Serialize(state.Recoveries.Select(at => at.UtcTicks)), state.Deadline,
             state.FaultKind?.ToString(), commit.At, state.IsTerminal ? commit.At : null, state.Row, state.Rev - 1);
         if (updated != 1) throw new StaleRevisionException(state.Id, state.Rev - 1);
