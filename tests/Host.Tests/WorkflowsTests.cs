@@ -35,7 +35,7 @@ public sealed class WorkflowsTests : IAsyncLifetime
         var catalog = new ActivityCatalog().Add(_brittle);
         _runtime = await WorkflowRuntime.OpenAsync(
             new WorkflowRuntimeOptions { JournalPath = Path.Combine(_folder, "journal.db"), FailStop = (_, _) => { } },
-            catalog, DefinitionLoader.Load([new DefinitionFile("mend.json", Definition)], catalog), TimeProvider.System, NullLoggerFactory.Instance, Token);
+            catalog, DefinitionLoader.Load([new DefinitionFile("mend.json", Definition), new DefinitionFile("waits.json", Waits)], catalog), TimeProvider.System, NullLoggerFactory.Instance, Token);
         _runtime.Resume();
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
@@ -43,6 +43,7 @@ public sealed class WorkflowsTests : IAsyncLifetime
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.ListenUnixSocket(SocketPath));
         _app = builder.Build();
         _app.MapWorkflows();
+        _app.MapJournal();
         await _app.StartAsync(Token);
         _client = ApiClient.Over(SocketPath);
     }
@@ -72,10 +73,10 @@ public sealed class WorkflowsTests : IAsyncLifetime
     [Theory]
     [InlineData("GET", "?status=fine", null, 400, "status: \"fine\" is no InstanceStatus (Waiting, Running, Compensating, Suspended, Finished, Compensated, Cancelled)")]
     [InlineData("GET", "?limit=501", null, 400, "limit: \"501\" is no Int32")]
-    [InlineData("GET", "?colour=red", null, 400, "unknown filter \"colour\" (known: definition, status, key, incident, since, until, before, limit)")]
+    [InlineData("GET", "?colour=red", null, 400, "unknown filter \"colour\" (known: definition, status, key, parent, incident, since, until, before, limit)")]
     [InlineData("GET", "/beef", null, 404, "no workflow \"beef\" (an id, or its last 6 or more digits)")]
     [InlineData("GET", "/beefbeef", null, 404, "no workflow whose id ends in beefbeef")]
-    [InlineData("POST", "/{id}/alterations", """{"kind":"mend","who":"a","reason":"b"}""", 400, "kind: \"mend\" is none of retry, skip, compensate, cancel, terminate, modifyVariable")]
+    [InlineData("POST", "/{id}/alterations", """{"kind":"mend","who":"a","reason":"b"}""", 400, "kind: \"mend\" is none of retry, skip, compensate, cancel, terminate, migrate, modifyVariable")]
     [InlineData("POST", "/{id}/alterations", """{"kind":"retry","who":"a"}""", 400, "Retry of {id}: no reason is given")]
     [InlineData("POST", "/{id}/alterations", """{"kind":"retry","who":"a","reason":"b"}""", 409, "Retry of mend {id}: it is Finished")]
     public async Task Refusals_AreProblems(string method, string path, string? body, int status, string detail)
@@ -115,7 +116,7 @@ public sealed class WorkflowsTests : IAsyncLifetime
         (code, output, _) = await CommandAsync("workflows", "show", id[^8..]);
         Assert.Equal(0, code);
         Assert.Contains("1\tbreak\tTest.Brittle\tfaulted\t1\t", output, StringComparison.Ordinal);
-        Assert.Contains("\tbreak: it broke\n", output, StringComparison.Ordinal);
+        Assert.Contains("open\tbreak\tfault\t1\t", output, StringComparison.Ordinal);
         Assert.Contains($"thing/all\texclusive\t{id}\t\n", output, StringComparison.Ordinal);
 
         _brittle.Fails = false;
@@ -153,7 +154,45 @@ public sealed class WorkflowsTests : IAsyncLifetime
         Assert.Equal("""{"Handle":"x"}""", (await _runtime.AnswerAsync(new InstanceId(skipped), Token).WaitAsync(Patience, Token)).Output!.ToJsonString());
     }
 
+    [Fact]
+    public async Task Commands_SignalAWorkflow_AndWatchItEnd()
+    {
+        var (code, output, _) = await CommandAsync("workflows", "signal", "go", "early", "--payload", "\"kept\"", "--id", "s1");
+        Assert.Equal((0, "s1: kept for the first that waits for it\n"), (code, output));
+        Assert.Equal((0, "s1: was sent before\n", ""), await CommandAsync("workflows", "signal", "go", "early", "--id", "s1"));
+        var early = await _runtime.RunAsync(new StartWorkflow("waits", "early", []), Token).WaitAsync(Patience, Token);
+        Assert.Equal("\"kept\"", early.Output!["Handle"]!.ToJsonString());
+
+        var id = (await _runtime.StartAsync(new StartWorkflow("waits", "late", []), Token)).Value;
+        var watch = CommandAsync("workflows", "show", id, "--watch");
+        (code, output, _) = await CommandAsync("workflows", "lanes", "--json");
+        Assert.Equal((0, $"[\"{id}\"]"), (code, JsonNode.Parse(output)![0]!["holders"]!.ToJsonString()));
+        (code, output, _) = await CommandAsync("workflows", "lanes");
+        Assert.Equal((0, $"thing/waits\texclusive\t{id}\t\n"), (code, output));
+        (code, output, _) = await CommandAsync("workflows", "signal", "go", "late", "--payload", "\"now\"", "--json");
+        Assert.Equal((0, id), (code, JsonNode.Parse(output)!["workflow"]!.GetValue<string>()));
+
+        (code, output, _) = await watch.WaitAsync(Patience, Token);
+        Assert.Equal(0, code);
+        Assert.Contains("finished", output, StringComparison.Ordinal);
+        Assert.Equal((1, $"flannelflow: Migrate of waits {id}: it is Finished\n"), await FailureAsync("workflows", "migrate", id, "--reason", "r"));
+        Assert.Equal((2, "flannelflow: signal 'go': it is not said whom it is for (a correlation, an idempotency key, or an instance's id)\n"), await FailureAsync("workflows", "signal", "go", " "));
+    }
+
+    [Fact]
+    public async Task Watch_OfOneThatIsCancelled_Ends1()
+    {
+        var id = (await _runtime.StartAsync(new StartWorkflow("waits", "k", []), Token)).Value;
+        var watch = CommandAsync("workflows", "show", id, "--watch");
+        Assert.Equal(0, (await CommandAsync("workflows", "cancel", id, "--reason", "r")).Code);
+        var (code, output, errors) = await watch.WaitAsync(Patience, Token);
+        Assert.Equal((1, ""), (code, errors));
+        Assert.Contains("\tcancelled\t", output, StringComparison.Ordinal);
+        Assert.Equal(1, (await CommandAsync("workflows", "show", "beefbeef", "--watch")).Code);
+    }
+
     [Theory]
+    [InlineData("workflows", "signal", "go", "k", "--payload", "{")]
     [InlineData("workflows", "retry", "0123456789")]
     [InlineData("workflows", "skip", "0123456789", "--reason", "r", "--outputs", "[]")]
     [InlineData("workflows", "list", "--status", "fine")]
@@ -201,6 +240,12 @@ public sealed class WorkflowsTests : IAsyncLifetime
         return (code, output.ToString(), errors.ToString());
     }
 
+    private async Task<(int Code, string Errors)> FailureAsync(params string[] args)
+    {
+        var (code, _, errors) = await CommandAsync(args);
+        return (code, errors);
+    }
+
     private async Task<InstanceId> RunAsync(string key) =>
         (await _runtime.RunAsync(new StartWorkflow("mend", key, []), Token).WaitAsync(Patience, Token)).Instance;
 
@@ -222,6 +267,15 @@ public sealed class WorkflowsTests : IAsyncLifetime
           "customProperties": { "onFault": "Suspend", "lanes": [ {"key": "thing/all", "mode": "Exclusive"} ] },
           "root": { "id": "all", "type": "Elsa.Sequence", "activities": [
             { "id": "break", "type": "Test.Brittle", "handle": {"typeName": "String", "memoryReference": {"id": "Handle"}} } ] } }
+        """;
+
+    private const string Waits = """
+        { "definitionId": "waits", "version": 1,
+          "variables": [ {"name": "Handle", "typeName": "Object"} ], "outputs": [ {"name": "Handle", "type": "Object"} ],
+          "customProperties": { "lanes": [ {"key": "thing/waits", "mode": "Exclusive"} ] },
+          "root": { "id": "all", "type": "Elsa.Sequence", "activities": [
+            { "id": "wait", "type": "Elsa.Event", "eventName": {"typeName": "String", "expression": {"type": "Literal", "value": "go"}},
+              "result": {"typeName": "Object", "memoryReference": {"id": "Handle"}} } ] } }
         """;
 
     private sealed record BrittleInput;

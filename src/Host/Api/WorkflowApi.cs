@@ -10,6 +10,8 @@ public static class WorkflowApi
 {
     public const string WorkflowsPath = "/api/v1/workflows";
     public const string DefinitionsPath = "/api/v1/definitions";
+    public const string SignalsPath = "/api/v1/signals";
+    public const string LanesPath = "/api/v1/lanes";
 
     private const int MaximumPage = 500;
 
@@ -30,6 +32,16 @@ public static class WorkflowApi
         });
         Map("GET", DefinitionsPath, _ => Task.FromResult<object>(
             runtime.Definitions.OrderBy(d => d.Id, StringComparer.Ordinal).Select(DefinitionView.Of).ToList()));
+        Map("GET", DefinitionsPath + "/versions", _ => Task.FromResult<object>(runtime.Versions()));
+        Map("GET", LanesPath, _ => Task.FromResult<object>(runtime.Lanes().Select(LaneDetail.Of).ToList()));
+        Map("GET", SignalsPath, _ => Task.FromResult<object>(runtime.UnmatchedSignals(MaximumPage).Select(SignalView.Of).ToList()));
+        Map("POST", SignalsPath, async http =>
+        {
+            var body = await BodyAsync<SignalBody>(http);
+            var payload = body.Payload is null ? (JsonElement?)null : JsonSerializer.SerializeToElement(body.Payload, JournalApi.Json);
+            var receipt = await runtime.SignalAsync(new Signal(body.Name ?? "", body.Correlation ?? "", payload, body.Id), http.RequestAborted);
+            return new SignalSent(receipt.Id, receipt.Instance?.Value, receipt.IsKnown);
+        });
         Map("POST", DefinitionsPath + "/check", async http =>
         {
             using var reader = new StreamReader(http.Request.Body);
@@ -51,7 +63,7 @@ public static class WorkflowApi
         catch (Exception failed) when (StatusOf(failed) is { } status)
         {
             http.Response.StatusCode = status;
-            var title = status switch { 400 => "Bad request", 404 => "Not found", 409 => "Not possible now", _ => "Stopping" };
+            var title = status switch { 400 => "Bad request", 404 => "Not found", 409 => "Not possible now", _ => "Not available" };
             await http.Response.WriteAsJsonAsync(
                 new Problem(title, status, failed.Message), JournalApi.Json, "application/problem+json", http.RequestAborted);
             return;
@@ -61,16 +73,16 @@ public static class WorkflowApi
 
     private static int? StatusOf(Exception failed) => failed switch
     {
-        BadRequestException or InvalidAlterationException or JsonException => 400,
+        BadRequestException or InvalidAlterationException or InvalidSignalException or JsonException => 400,
         KeyNotFoundException => 404,
         AlterationRefusedException => 409,
-        RuntimeStoppedException => 503,
+        RuntimeStoppedException or JournalFullException => 503,
         _ => null,
     };
 
     private static WorkflowPage List(WorkflowRuntime runtime, IQueryCollection query)
     {
-        string[] known = ["definition", "status", "key", "incident", "since", "until", "before", "limit"];
+        string[] known = ["definition", "status", "key", "parent", "incident", "since", "until", "before", "limit"];
         if (query.Keys.FirstOrDefault(k => !known.Contains(k)) is { } unknown)
             throw new BadRequestException($"unknown filter \"{unknown}\" (known: {string.Join(", ", known)})");
         var limit = Parse<int>("limit", 100, (text, out value) => int.TryParse(text, CultureInfo.InvariantCulture, out value) && value is >= 1 and <= MaximumPage);
@@ -81,6 +93,7 @@ public static class WorkflowApi
             limit + 1)
         {
             Key = Text("key"),
+            Parent = Text("parent") is { } parent ? new InstanceId(parent) : null,
             WithOpenIncident = Parse<bool>("incident", false, bool.TryParse),
             Since = Parse<DateTimeOffset>("since", DateTimeOffset.MinValue, Time),
             Until = Parse<DateTimeOffset>("until", DateTimeOffset.MaxValue, Time),
@@ -125,15 +138,16 @@ public static class WorkflowApi
 
     private static Alteration AlterationOf(AlterationBody body) => body.Kind switch
     {
-        "retry" => new Alteration.Retry(),
-        "skip" => new Alteration.Skip(body.Outputs),
+        "retry" => new Alteration.Retry(body.Activity),
+        "skip" => new Alteration.Skip(body.Outputs, body.Activity),
+        "migrate" => new Alteration.Migrate(),
         "compensate" => new Alteration.Compensate(),
         "cancel" => new Alteration.Cancel(),
         "terminate" => new Alteration.Terminate(),
         "modifyVariable" => new Alteration.ModifyVariable(
             body.Variable ?? throw new BadRequestException("modifyVariable: no variable is named"),
             body.Value is null ? null : JsonSerializer.SerializeToElement(body.Value, JournalApi.Json)),
-        _ => throw new BadRequestException($"kind: \"{body.Kind}\" is none of retry, skip, compensate, cancel, terminate, modifyVariable"),
+        _ => throw new BadRequestException($"kind: \"{body.Kind}\" is none of retry, skip, compensate, cancel, terminate, migrate, modifyVariable"),
     };
 
     private sealed class BadRequestException(string message) : Exception(message);

@@ -10,6 +10,8 @@ public sealed record WorkflowPage(IReadOnlyList<WorkflowView> Items, long? Next)
 /// <summary>An instance.</summary>
 /// <param name="Row">Its place in the journal, for paging.</param>
 /// <param name="Error">The fault that it failed or is suspended with.</param>
+/// <param name="Parent">The workflow whose step started it and waits for it.</param>
+/// <param name="Deadline">When it is to be over.</param>
 public sealed record WorkflowView(
     long Row,
     string Id,
@@ -19,10 +21,12 @@ public sealed record WorkflowView(
     DateTimeOffset AcceptedAt,
     DateTimeOffset UpdatedAt,
     DateTimeOffset? FinishedAt,
-    string? Error)
+    string? Error,
+    string? Parent,
+    DateTimeOffset? Deadline)
 {
     public static WorkflowView Of(InstanceRow row) => new(
-        row.Row, row.Id.Value, row.DefinitionId, row.IdempotencyKey, row.Status, row.AcceptedAt, row.UpdatedAt, row.FinishedAt, row.Error);
+        row.Row, row.Id.Value, row.DefinitionId, row.IdempotencyKey, row.Status, row.AcceptedAt, row.UpdatedAt, row.FinishedAt, row.Error, row.Parent?.Value, row.Deadline);
 }
 
 /// <summary>All about an instance.</summary>
@@ -45,13 +49,15 @@ public sealed record WorkflowDetail(
         Parse(row.Answer),
         Parse(row.Output),
         [.. runtime.Executions(row.Id).Select(ExecutionView.Of)],
-        [.. runtime.Incidents(new IncidentFilter(OpenOnly: false, row.Id)).Select(i => new IncidentView(i.ActivityId, i.Message, i.OpenedAt, i.ClosedAt))],
+        [.. runtime.Incidents(new IncidentFilter(OpenOnly: false, row.Id)).Select(i => new IncidentView(i.ActivityId, i.Kind, i.Failures, i.Message, i.OpenedAt, i.ClosedAt))],
         [.. runtime.Audit(row.Id).Select(a => new AuditView(a.At, a.Alteration, a.ActivityId, JsonNode.Parse(a.Detail), a.Who, a.Why))],
-        [.. runtime.Lanes(row.Id).Select(l => new LaneDetail(l.Key, l.Mode, [.. l.Holders.Select(h => h.Value)], [.. l.Waiters.Select(w => w.Value)]))]);
+        [.. runtime.Lanes(row.Id).Select(LaneDetail.Of)]);
 
     internal static JsonNode? Parse(string? json) => json is null ? null : JsonNode.Parse(json);
 }
 
+/// <param name="Scope">Seq of the container it runs in; null at the top.</param>
+/// <param name="AwaitsOperator">It stands, with an open incident.</param>
 public sealed record ExecutionView(
     int Seq,
     string Activity,
@@ -63,20 +69,40 @@ public sealed record ExecutionView(
     string? Error,
     DateTimeOffset? DueAt,
     DateTimeOffset StartedAt,
-    DateTimeOffset? EndedAt)
+    DateTimeOffset? EndedAt,
+    int? Scope,
+    bool AwaitsOperator)
 {
     public static ExecutionView Of(ExecutionRow row) => new(
         row.Seq, row.ActivityId, row.ActivityType, row.Status, row.Attempt, WorkflowDetail.Parse(row.Input), WorkflowDetail.Parse(row.Output),
-        row.Error, row.DueAt, row.StartedAt, row.EndedAt);
+        row.Error, row.DueAt, row.StartedAt, row.EndedAt, row.Scope, row.AwaitsOperator);
 }
 
-public sealed record IncidentView(string? Activity, string Message, DateTimeOffset OpenedAt, DateTimeOffset? ClosedAt);
+/// <param name="Failures">How often the step had failed by then.</param>
+public sealed record IncidentView(string? Activity, IncidentKind Kind, int Failures, string Message, DateTimeOffset OpenedAt, DateTimeOffset? ClosedAt);
 
 public sealed record AuditView(DateTimeOffset At, string Alteration, string? Activity, JsonNode? Detail, string Who, string Why);
 
 /// <param name="Holders">Ids of the instances that hold it now.</param>
 /// <param name="Waiters">In the order of their arrival.</param>
-public sealed record LaneDetail(string Key, LaneMode Mode, IReadOnlyList<string> Holders, IReadOnlyList<string> Waiters);
+public sealed record LaneDetail(string Key, LaneMode Mode, IReadOnlyList<string> Holders, IReadOnlyList<string> Waiters)
+{
+    public static LaneDetail Of(LaneView lane) => new(lane.Key, lane.Mode, [.. lane.Holders.Select(h => h.Value)], [.. lane.Waiters.Select(w => w.Value)]);
+}
+
+/// <param name="Correlation">The idempotency key of the workflow that waits, what its step correlates by, or its id.</param>
+/// <param name="Id">Sent again with the same id, it is the same signal.</param>
+public sealed record SignalBody(string? Name, string? Correlation, JsonNode? Payload = null, string? Id = null);
+
+/// <param name="Workflow">That it went to; null if it is kept for one to come.</param>
+/// <param name="IsKnown">It was sent before; nothing changed.</param>
+public sealed record SignalSent(string Id, string? Workflow, bool IsKnown);
+
+/// <summary>A signal that is kept.</summary>
+public sealed record SignalView(string Id, string Name, string Correlation, JsonNode? Payload, DateTimeOffset SentAt)
+{
+    public static SignalView Of(SignalRow row) => new(row.Id, row.Name, row.Correlation, WorkflowDetail.Parse(row.Payload), row.SentAt);
+}
 
 public sealed record DefinitionView(
     string Id, int Version, string Name, string Hash, FaultPolicy OnFault, IReadOnlyList<string> Lanes, IReadOnlyList<StepView> Steps)
@@ -94,12 +120,14 @@ public sealed record StepView(string Id, string Type, bool Compensates);
 public sealed record DefinitionCheck(IReadOnlyList<DefinitionError> Errors);
 
 /// <summary>A request to alter; the fields beside the first three belong to the kinds that need them.</summary>
-/// <param name="Kind">retry, skip, compensate, cancel, terminate or modifyVariable.</param>
+/// <param name="Kind">retry, skip, compensate, cancel, terminate, migrate or modifyVariable.</param>
+/// <param name="Activity">retry, skip: the step that is meant, where several stand.</param>
 /// <param name="Outputs">skip: the step's outputs by name.</param>
 /// <param name="Variable">modifyVariable: its name.</param>
 /// <param name="Value">modifyVariable: null clears it.</param>
 public sealed record AlterationBody(
-    string? Kind, string? Who, string? Reason, JsonObject? Outputs = null, string? Variable = null, JsonNode? Value = null);
+    string? Kind, string? Who, string? Reason, JsonObject? Outputs = null, string? Variable = null, JsonNode? Value = null,
+    string? Activity = null);
 
 /// <summary>RFC 9457.</summary>
 public sealed record Problem(string Title, int Status, string Detail);

@@ -71,6 +71,19 @@ internal sealed class DaemonCall : IDisposable
         return response.StatusCode == HttpStatusCode.BadRequest ? CommandTree.Usage : CommandTree.Failed;
     }
 
+    /// <summary>The lines of a stream of server-sent events that carry data. Ends with the stream; throws HttpRequestException or IOException.</summary>
+    public async IAsyncEnumerable<string> EventsAsync(string path, Action opened, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken ct)
+    {
+        using var stream = await _client.GetStreamAsync(new Uri(path, UriKind.Relative), ct);
+        opened();
+        using var reader = new StreamReader(stream);
+        while (await reader.ReadLineAsync(ct) is { } line)
+        {
+            if (line.StartsWith("data: ", StringComparison.Ordinal))
+                yield return line[6..];
+        }
+    }
+
     public void FailWith(int code) => _code = code;
 
     public static HttpContent Json<T>(T body) => JsonContent.Create(body, options: JournalApi.Json);

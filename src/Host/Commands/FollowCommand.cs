@@ -73,7 +73,7 @@ public static class FollowCommand
         return 0;
     }
 
-    private static string Line(JournalEvent journalEvent)
+    internal static string Line(JournalEvent journalEvent)
     {
         var (mark, colour) = journalEvent.Kind switch
         {

@@ -12,16 +12,21 @@ public static class WorkflowsCommand
 {
     private static readonly string[] Columns = ["id", "workflow", "key", "status", "accepted", "updated", "error"];
 
+    private static readonly string[] LaneColumns = ["lane", "mode", "held by", "waiting"];
+
     public static Command Create() => new("workflows", "Shows the workflows of the daemon on this host, and mends them.")
     {
         CreateList(),
         CreateShow(),
-        CreateAlteration("retry", "Runs the step that faulted (or waits for its next attempt) again, now.", []),
+        CreateRetry(),
         CreateSkip(),
         CreateAlteration("compensate", "Gives up: undoes in reverse what was done; it ends as compensated.", []),
         CreateAlteration("cancel", "Undoes in reverse what was done; it ends as cancelled.", []),
         CreateAlteration("terminate", "Ends it at once and undoes nothing: what it has done stays.", []),
+        CreateAlteration("migrate", "Goes on with the definition that is loaded now, not with the one it began with; not while a step is under way.", []),
         CreateSet(),
+        CreateSignal(),
+        CreateLanes(),
     };
 
     private static Command CreateList()
@@ -29,6 +34,7 @@ public static class WorkflowsCommand
         var definition = new Option<string>("--definition") { Description = "Only of this definition, such as network-create." };
         var status = new Option<InstanceStatus?>("--status") { Description = "Only in this status." };
         var key = new Option<string>("--key") { Description = "Only with this idempotency key." };
+        var parent = new Option<string>("--parent") { Description = "Only those that a step of this one waits, or waited, for." };
         var incident = new Option<bool>("--incident") { Description = "Only those that wait for an operator." };
         var since = new Option<DateTimeOffset?>("--since") { Description = "Only accepted then or later." };
         var until = new Option<DateTimeOffset?>("--until") { Description = "Only accepted before." };
@@ -36,7 +42,7 @@ public static class WorkflowsCommand
         var limit = new Option<int>("--limit") { Description = "At most so many, up to 500.", DefaultValueFactory = _ => 50 };
         var command = new Command("list", "Lists workflows, the newest first.")
         {
-            definition, status, key, incident, since, until, before, limit, DaemonCall.Socket, DaemonCall.AsJson,
+            definition, status, key, parent, incident, since, until, before, limit, DaemonCall.Socket, DaemonCall.AsJson,
         };
         command.SetAction(async (parsed, ct) =>
         {
@@ -44,6 +50,7 @@ public static class WorkflowsCommand
             Add("definition", parsed.GetValue(definition));
             Add("status", parsed.GetValue(status)?.ToString());
             Add("key", parsed.GetValue(key));
+            Add("parent", parsed.GetValue(parent));
             Add("incident", parsed.GetValue(incident) ? "true" : null);
             Add("since", parsed.GetValue(since)?.ToString("O", CultureInfo.InvariantCulture));
             Add("until", parsed.GetValue(until)?.ToString("O", CultureInfo.InvariantCulture));
@@ -68,25 +75,74 @@ public static class WorkflowsCommand
     private static Command CreateShow()
     {
         var id = IdArgument();
-        var command = new Command("show", "Shows one: its steps, incidents, alterations, and who holds its lanes.") { id, DaemonCall.Socket, DaemonCall.AsJson };
+        var watch = new Option<bool>("--watch") { Description = "Goes on showing it until it is over; ends 0 if it finished, else 1." };
+        var command = new Command("show", "Shows one: its steps, incidents, alterations, and who holds its lanes.") { id, watch, DaemonCall.Socket, DaemonCall.AsJson };
         command.SetAction(async (parsed, ct) =>
         {
+            if (parsed.GetValue(watch))
+                return await new WorkflowWatch(parsed, PathOf(parsed.GetValue(id)!)).RunAsync(Print, ct);
             using var call = new DaemonCall(parsed);
             return await call.RunAsync<WorkflowDetail>(HttpMethod.Get, PathOf(parsed.GetValue(id)!), null, detail => Print(call, detail), ct);
         });
         return command;
     }
 
+    private static Command CreateRetry()
+    {
+        var step = StepOption();
+        return CreateAlteration(
+            "retry", "Runs the steps that faulted (or wait for their next attempt) again, now.", [step],
+            (body, parsed) => body with { Activity = parsed.GetValue(step) });
+    }
+
+    private static Option<string> StepOption() => new("--step") { Description = "Only this one, where several stand, in branches." };
+
+    private static Command CreateSignal()
+    {
+        var name = new Argument<string>("NAME") { Description = "The eventName of the step that waits." };
+        var correlation = new Argument<string>("TO") { Description = "The idempotency key of the workflow that waits, what its step correlates by, or its id." };
+        var payload = new Option<string>("--payload") { Description = "JSON; the result of the step that waits." };
+        payload.Validators.Add(result =>
+        {
+            if (ParseJson(result) is null && result.GetValueOrDefault<string>() != "null")
+                result.AddError("--payload is no JSON; a text stands in quotes: '\"text\"'");
+        });
+        var id = new Option<string>("--id") { Description = "Sent again with the same id, it is the same signal." };
+        var command = new Command("signal", "Sends a signal to a workflow that waits for it, or will.") { name, correlation, payload, id, DaemonCall.Socket, DaemonCall.AsJson };
+        command.SetAction(async (parsed, ct) =>
+        {
+            var json = parsed.GetValue(payload);
+            var body = new SignalBody(parsed.GetValue(name), parsed.GetValue(correlation), json is null ? null : JsonNode.Parse(json), parsed.GetValue(id));
+            using var call = new DaemonCall(parsed);
+            return await call.RunAsync<SignalSent>(HttpMethod.Post, WorkflowApi.SignalsPath, DaemonCall.Json(body), sent => call.Line(
+                sent.IsKnown ? $"{sent.Id}: was sent before" : sent.Workflow is { } to ? $"{sent.Id}: to {to}" : $"{sent.Id}: kept for the first that waits for it"), ct);
+        });
+        return command;
+    }
+
+    private static Command CreateLanes()
+    {
+        var command = new Command("lanes", "Lists the lanes that are claimed: who holds them, and who waits.") { DaemonCall.Socket, DaemonCall.AsJson };
+        command.SetAction(async (parsed, ct) =>
+        {
+            using var call = new DaemonCall(parsed);
+            return await call.RunAsync<List<LaneDetail>>(
+                HttpMethod.Get, WorkflowApi.LanesPath, null, lanes => call.Table(LaneColumns, lanes.Select(LaneRow)), ct);
+        });
+        return command;
+    }
+
     private static Command CreateSkip()
     {
+        var step = StepOption();
         var outputs = new Option<JsonObject?>("--outputs")
         {
             Description = "The step's outputs as a JSON object, such as '{\"vni\":6514}'.",
             CustomParser = result => ParseJson(result) as JsonObject ?? Refuse(result),
         };
         return CreateAlteration(
-            "skip", "Takes the step that faulted as done, with these outputs, and goes on.", [outputs],
-            (body, parsed) => body with { Outputs = parsed.GetValue(outputs) });
+            "skip", "Takes the step that faulted, or waits, as done, with these outputs, and goes on.", [outputs, step],
+            (body, parsed) => body with { Outputs = parsed.GetValue(outputs), Activity = parsed.GetValue(step) });
 
         static JsonObject? Refuse(System.CommandLine.Parsing.ArgumentResult result)
         {
@@ -161,18 +217,15 @@ public static class WorkflowsCommand
             {
                 Number(e.Seq), e.Activity, e.Type, Camel(e.Status), Number(e.Attempt), Time(e.StartedAt), Time(e.EndedAt ?? e.DueAt), e.Error ?? "",
             }));
-        Section("incidents", ["status", "step", "opened", "closed", "what"], detail.Incidents.Select(i => new[]
+        Section("incidents", ["status", "step", "kind", "failures", "opened", "closed", "what"], detail.Incidents.Select(i => new[]
         {
-            i.ClosedAt is null ? "open" : "closed", i.Activity ?? "", Time(i.OpenedAt), Time(i.ClosedAt), i.Message,
+            i.ClosedAt is null ? "open" : "closed", i.Activity ?? "", Camel(i.Kind), Number(i.Failures), Time(i.OpenedAt), Time(i.ClosedAt), i.Message,
         }));
         Section("alterations", ["at", "what", "step", "who", "why"], detail.Audit.Select(a => new[]
         {
             Time(a.At), a.Alteration, a.Activity ?? "", a.Who, a.Why,
         }));
-        Section("lanes", ["lane", "mode", "held by", "waiting"], detail.Lanes.Select(l => new[]
-        {
-            l.Key, Camel(l.Mode), string.Join(' ', l.Holders), string.Join(' ', l.Waiters),
-        }));
+        Section("lanes", LaneColumns, detail.Lanes.Select(LaneRow));
 
         void Section(string name, string[] columns, IEnumerable<string[]> rows)
         {
@@ -184,6 +237,8 @@ public static class WorkflowsCommand
         }
     }
 
+    private static string[] LaneRow(LaneDetail lane) => [lane.Key, Camel(lane.Mode), string.Join(' ', lane.Holders), string.Join(' ', lane.Waiters)];
+
     private static string[] Row(WorkflowView w, bool shortened) =>
     [
         shortened && w.Id.Length > 6 ? w.Id[^6..] : w.Id, w.Definition, shortened && w.Key.Length > 24 ? w.Key[..23] + "…" : w.Key, Camel(w.Status),
@@ -194,7 +249,7 @@ public static class WorkflowsCommand
 
     private static string PathOf(string id) => $"{WorkflowApi.WorkflowsPath}/{Uri.EscapeDataString(id)}";
 
-    private static JsonNode? ParseJson(System.CommandLine.Parsing.ArgumentResult result)
+    private static JsonNode? ParseJson(System.CommandLine.Parsing.SymbolResult result)
     {
         try
         {
