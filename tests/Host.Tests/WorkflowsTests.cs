@@ -18,7 +18,7 @@ namespace FlannelFlow.Host.Tests;
 /// <summary>The API and the commands against a real runtime on a real unix socket.</summary>
 public sealed class WorkflowsTests : IAsyncLifetime
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
     private readonly string _folder = Directory.CreateTempSubdirectory("fft-api-").FullName;
     private readonly Brittle _brittle = new();

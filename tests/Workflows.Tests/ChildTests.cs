@@ -156,6 +156,37 @@ public sealed class ChildTests
     }
 
     [Fact]
+    public async Task Retention_KeepsAChildAsLongAsItsParentIsOpen()
+    {
+        var time = new FakeTimeProvider();
+        await using var engine = new Engine { Time = time };
+        engine.Definitions.AddRange([Inner, Undo, Outer("", Gate("later"))]);
+        engine.Definitions.Add(Of("other", "", Ensure("x")));
+        await engine.RunAsync();
+        engine.Gate.Open("g");
+        InstanceId id = await engine.Runtime.StartAsync(Engine.Start("outer", "k", """{"Net":"n"}"""), Engine.Token);
+        await engine.Gate.Arrived("later").WaitAsync(Engine.Patience, Engine.Token);
+        await engine.RunAsync("other", "k");
+        time.Advance(TimeSpan.FromDays(8));
+        await engine.RestartAsync();
+        await UntilAsync(() => engine.Runtime.Instances(new InstanceFilter("other", null)).Count == 0);
+        Assert.Single(engine.Runtime.Instances(new InstanceFilter("inner", null)));
+
+        engine.Gate.Open("later");
+        await engine.Runtime.AnswerAsync(id, Engine.Token).WaitAsync(Engine.Patience);
+        time.Advance(TimeSpan.FromDays(8));
+        await engine.RestartAsync();
+        await UntilAsync(() => engine.Runtime.Instances(new InstanceFilter(null, null)).Count == 0);
+    }
+
+    /// <summary>Purging runs beside everything else, and announces nothing.</summary>
+    private static async Task UntilAsync(Func<bool> holds)
+    {
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+        while (!holds()) await Task.Delay(20, patience.Token);
+    }
+
+    [Fact]
     public async Task CrashAtEveryPoint_OneChildOneEnd()
     {
         int points = int.MaxValue;

@@ -21,13 +21,20 @@ internal sealed class JournalTransaction : IDisposable
     private readonly Statement[] _purge;
     private readonly SignalTable _signals;
 
-    /// <summary>Of instances finished before ?, at most ?; instances last, because the others look there.</summary>
+    /// <summary>Instances finished before ?, at most ?. A child is kept while its parent is open, which may yet join it, or undo it.</summary>
+    private const string Purgeable = """
+        SELECT row FROM instances WHERE finished_at < ?
+            AND (parent_id IS NULL OR NOT EXISTS (SELECT 1 FROM instances parent WHERE parent.id = instances.parent_id AND parent.finished_at IS NULL))
+        ORDER BY finished_at, row LIMIT ?
+        """;
+
+    /// <summary>Instances last, because the others look there.</summary>
     private static readonly string[] PurgeSql =
     [
-        "DELETE FROM executions WHERE instance IN (SELECT row FROM instances WHERE finished_at < ? ORDER BY finished_at, row LIMIT ?)",
-        "DELETE FROM audit WHERE instance IN (SELECT row FROM instances WHERE finished_at < ? ORDER BY finished_at, row LIMIT ?)",
-        "DELETE FROM incidents WHERE instance IN (SELECT row FROM instances WHERE finished_at < ? ORDER BY finished_at, row LIMIT ?)",
-        "DELETE FROM instances WHERE row IN (SELECT row FROM instances WHERE finished_at < ? ORDER BY finished_at, row LIMIT ?)",
+        $"DELETE FROM executions WHERE instance IN ({Purgeable})",
+        $"DELETE FROM audit WHERE instance IN ({Purgeable})",
+        $"DELETE FROM incidents WHERE instance IN ({Purgeable})",
+        $"DELETE FROM instances WHERE row IN ({Purgeable})",
     ];
 
     public JournalTransaction(SqliteConnection connection, long lastSeq)

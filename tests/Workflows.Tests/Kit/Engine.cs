@@ -6,7 +6,7 @@ namespace FlannelFlow.Workflows.Tests.Kit;
 /// <summary>A journal in a folder of its own, the kernel of its effects, and runtimes opened on them one after the other.</summary>
 public sealed class Engine : IAsyncDisposable
 {
-    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
     private readonly string _folder = CreateFolder();
 
