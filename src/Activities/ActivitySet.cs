@@ -1,3 +1,4 @@
+using FlannelFlow.Activities.Dns;
 using FlannelFlow.Activities.Endpoints;
 using FlannelFlow.Activities.Flannel;
 using FlannelFlow.Activities.Ipam;
@@ -21,6 +22,8 @@ public sealed class ActivitySet(
     HostLeases leases,
     ForwardingRules rules,
     RouteNetlink netlink,
+    IDockerSandboxes sandboxes,
+    DnsServers dns,
     TimeProvider time)
 {
     public ActivityCatalog Catalog() => new ActivityCatalog()
@@ -49,6 +52,8 @@ public sealed class ActivitySet(
         .Add(new CreateVeth(networks, netlink))
         .Add(new AttachToBridge(networks, netlink))
         .Add(new DeleteVeth(netlink))
+        .Add(new ServeDns(sandboxes, dns, netlink))
+        .Add(new WithdrawDns(dns))
         .Add(new LeaveAddress(networks, addresses));
 
     /// <summary>What a fault of an activity means to the engine: our own refusals and etcd's "no" are final, all else may pass.</summary>

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using FlannelFlow.Activities;
+using FlannelFlow.Activities.Dns;
 using FlannelFlow.Activities.Flannel;
 using FlannelFlow.Activities.Networks;
 using FlannelFlow.Cluster;
@@ -7,7 +8,9 @@ using FlannelFlow.Cluster.Addresses;
 using FlannelFlow.Cluster.Etcd;
 using FlannelFlow.Cluster.Mirror;
 using FlannelFlow.Cluster.Pools;
+using FlannelFlow.Dns.Serving;
 using FlannelFlow.Host.Api;
+using FlannelFlow.Host.Dns;
 using FlannelFlow.Host.Docker;
 using FlannelFlow.Host.Mirror;
 using FlannelFlow.Host.Plugin;
@@ -218,6 +221,22 @@ public static class Daemon
         services.AddHostedService<HostReconciler>();
         services.AddSingleton<RunningContainers>();
         services.AddHostedService<MirrorLoop>();
+        AddNames(services, options);
+    }
+
+    private static void AddNames(IServiceCollection services, FlannelFlowOptions options)
+    {
+        services.AddSingleton<NameBoard>();
+        services.AddSingleton(provider => new DnsServers(
+            provider.GetRequiredService<NameBoard>(),
+            options.Dns,
+            new HostResolverFile(HostResolverFile.DefaultPath),
+            provider.GetRequiredService<TimeProvider>(),
+            () => new Random(),
+            provider.GetRequiredService<ILogger<DnsServers>>()));
+        services.AddSingleton<DockerSandboxes>();
+        services.AddSingleton<IDockerSandboxes>(provider => provider.GetRequiredService<DockerSandboxes>());
+        services.AddHostedService<NamesLoop>();
     }
 
     private static async Task<WorkflowRuntime> OpenRuntimeAsync(IServiceProvider services, FlannelFlowOptions options, CancellationToken ct)

@@ -12,7 +12,7 @@ public sealed class DefinitionsTests
         var definitions = DefinitionLoader.LoadFolder(Folder, Catalog());
         Assert.Equal(
             [
-                "endpoint-join", "endpoint-leave", "network-allocate", "network-create", "network-free", "network-idle", "network-remove",
+                "endpoint-dns", "endpoint-join", "endpoint-leave", "network-allocate", "network-create", "network-free", "network-idle", "network-remove",
                 "network-restore", "network-resume", "pool-allocate", "pool-release",
             ],
             definitions.Select(definition => definition.Id).Order(StringComparer.Ordinal));
@@ -40,6 +40,7 @@ public sealed class DefinitionsTests
     [InlineData("network-create", "net/{NetworkId} Exclusive")]
     [InlineData("network-remove", "net/{NetworkId} Exclusive")]
     [InlineData("endpoint-join", "ep/{EndpointId} Exclusive, net/{NetworkId} Shared")]
+    [InlineData("endpoint-dns", "dns/{EndpointId} Exclusive")]
     [InlineData("endpoint-leave", "ep/{EndpointId} Exclusive, net/{NetworkId} Shared")]
     public void Lanes_OfNetworksAndEndpoints_KeepThemApart(string definitionId, string lanes)
     {
@@ -49,7 +50,7 @@ public sealed class DefinitionsTests
 
     // Loading looks at types and properties only; nothing is executed.
     private static ActivityCatalog Catalog() =>
-        new ActivitySet(null!, null!, null!, null!, null!, null!, null!, null!, null!, null!).Catalog();
+        new ActivitySet(null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!).Catalog();
 
     private static string FindFolder()
     {

@@ -118,6 +118,8 @@ public sealed class DnsServers(
     {
         var served = All;
         await Task.WhenAll(served.Select(sandbox => sandbox.FarewellAsync()));
+        _byKey.Clear();
+        _keyOfEndpoint.Clear();
         await Parallel.ForEachAsync(served, new ParallelOptions { MaxDegreeOfParallelism = StopsAtOnce }, (sandbox, _) => sandbox.DisposeAsync());
     }
 

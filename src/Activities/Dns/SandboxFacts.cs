@@ -6,7 +6,7 @@ namespace FlannelFlow.Activities.Dns;
 /// <summary>What Docker says of the sandbox of a running container.</summary>
 /// <param name="Key">Path of its network namespace.</param>
 /// <param name="Networks">Ids of those of the container's networks that are ours, in the order in which Docker's resolver asks them.</param>
-/// <param name="IsOursOnly">It is in no network whose names Docker's resolver alone knows.</param>
+/// <param name="IsOursOnly">There are no names that Docker's resolver alone knows: those of other drivers' networks, and of <c>--link</c>.</param>
 /// <param name="IsInternal">All its networks are <c>--internal</c>.</param>
 /// <param name="Servers">Its <c>--dns</c>.</param>
 /// <param name="NdotsSet">Its <c>--dns-option</c> has ndots.</param>

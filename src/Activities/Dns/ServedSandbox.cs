@@ -91,7 +91,7 @@ public sealed class ServedSandbox : IAsyncDisposable
             while (_probe.Available > 0) _probe.Receive(echo);
             _probe.Send(ReadOnlySpan<byte>.Empty);
         }
-        catch (SocketException)
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
         {
             // The queue is full, or the namespace's loopback interface went down: no sign of life, so Docker's resolver answers.
         }
@@ -112,7 +112,7 @@ public sealed class ServedSandbox : IAsyncDisposable
 
             await _server.DrainAsync(FarewellPatience);
         }
-        catch (Exception e) when (e is SocketException or OperationCanceledException)
+        catch (Exception e) when (e is SocketException or ObjectDisposedException or OperationCanceledException)
         {
             // Nobody is there to say farewell to.
         }

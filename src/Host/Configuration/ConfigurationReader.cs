@@ -1,5 +1,7 @@
 using System.Globalization;
 using FlannelFlow.Cluster.Addressing;
+using FlannelFlow.Dns.Names;
+using FlannelFlow.Dns.Serving;
 
 namespace FlannelFlow.Host;
 
@@ -57,6 +59,9 @@ public sealed class ConfigurationReader(IConfiguration configuration)
             Reconcile = new ReconcileOptions(
                 Seconds("SYNC_INTERVAL", 60, 1, 86_400),
                 Seconds("NETWORK_LINGER", 30, 0, 86_400)),
+            Dns = new DnsOptions(
+                OneOf("DNS_DOCKER_COMPATIBILITY_MODE", "true", "true", "false") == "true" ? MatchMode.FirstNetwork : MatchMode.AllNetworks,
+                Number("DNS_TTL", DnsOptions.DefaultTtl, 0, 3600)),
         };
         _problems.AddRange(options.Addresses.Validate());
         return _problems.Count == 0 ? options : throw new ConfigurationException(_problems);

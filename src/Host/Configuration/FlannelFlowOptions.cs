@@ -1,4 +1,5 @@
 using FlannelFlow.Cluster.Addressing;
+using FlannelFlow.Dns.Serving;
 
 namespace FlannelFlow.Host;
 
@@ -19,6 +20,7 @@ public sealed record FlannelFlowOptions
     public required FlannelOptions Flannel { get; init; }
     public required AddressSpaceOptions Addresses { get; init; }
     public required ReconcileOptions Reconcile { get; init; }
+    public required DnsOptions Dns { get; init; }
     public required string LogLevel { get; init; }
 
     /// <summary>

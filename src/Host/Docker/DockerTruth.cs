@@ -39,6 +39,24 @@ public sealed class DockerTruth(FlannelFlowOptions options) : IDisposable
         },
         ct);
 
+    /// <summary>The id of the running container that has the endpoint; null if none has.</summary>
+    /// <exception cref="DockerUnavailableException">The engine did not answer.</exception>
+    public Task<string?> ContainerOfAsync(string networkId, string endpointId, CancellationToken ct) => AskAsync<string?>(
+        $"network {networkId}",
+        async () =>
+        {
+            try
+            {
+                var network = await _client.Networks.InspectNetworkAsync(networkId, ct);
+                return network.Containers?.FirstOrDefault(container => container.Value.EndpointID == endpointId).Key;
+            }
+            catch (DockerApiException missing) when (missing.StatusCode == HttpStatusCode.NotFound)
+            {
+                return null;
+            }
+        },
+        ct);
+
     /// <summary>Whether this engine is a manager of a swarm, so that it knows networks, services and nodes.</summary>
     /// <exception cref="DockerUnavailableException">The engine did not answer.</exception>
     public Task<bool> IsManagerAsync(CancellationToken ct) => AskAsync(

@@ -119,6 +119,7 @@ public sealed class NetworkDriver(PluginWorkflows workflows, HostNetworks networ
         RefuseDeleted(endpointId);
         var output = await workflows.FindAsync("endpoint-join", JoinKey(endpointId), ct)
             ?? throw new PluginRefusalException($"endpoint {endpointId} of network {networkId} is not known: CreateEndpoint comes first");
+        await workflows.StartAsync(EndpointDns.Start(networkId, endpointId), ct);
         return new JoinAnswer(
             new InterfaceName(output.Text("containerInterface"), "eth"),
             Gateway: "",

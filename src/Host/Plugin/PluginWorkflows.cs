@@ -17,6 +17,9 @@ public sealed class PluginWorkflows(WorkflowRuntime runtime)
         return OutputOf(answer, start.DefinitionId);
     }
 
+    /// <summary>Starts a workflow for which nobody waits; it is accepted, durably, when this completes.</summary>
+    public async Task StartAsync(StartWorkflow start, CancellationToken ct) => await runtime.StartAsync(start, ct);
+
     /// <summary>The answer of the workflow that a key began; null if none did.</summary>
     /// <exception cref="PluginRefusalException">The workflow failed.</exception>
     public async Task<JsonObject?> FindAsync(string definitionId, string key, CancellationToken ct)

@@ -23,6 +23,17 @@ public static class FabricStart
         JoinPolicy.WhileOpen);
 }
 
+public static class EndpointDns
+{
+    public const string Definition = "endpoint-dns";
+
+    public static StartWorkflow Start(string networkId, string endpointId) => new(
+        Definition,
+        $"{Definition}/{endpointId}",
+        new JsonObject { ["NetworkId"] = networkId, ["EndpointId"] = endpointId },
+        JoinPolicy.WhileOpen);
+}
+
 public static class EndpointLeave
 {
     public const string Definition = "endpoint-leave";
