@@ -46,6 +46,7 @@ public sealed class DnsServers(
             }
             finally
             {
+                if (entry.Endpoints.Count == 0 && !entry.IsGone) Forget(facts.Key, entry);
                 entry.Gate.Release();
             }
         }
@@ -82,8 +83,7 @@ public sealed class DnsServers(
                 return;
             }
 
-            entry.IsGone = true;
-            _byKey.TryRemove(key, out _);
+            Forget(key, entry);
             if (entry.Served is { } served) await served.DisposeAsync();
             entry.Served = null;
         }
@@ -133,6 +133,12 @@ public sealed class DnsServers(
 
         Become(entry, facts);
         entry.Served ??= await ServedSandbox.StartAsync(facts.Key, board, options, ModelOf(facts), DnsRedirect.Life, time, chance, log, ct);
+    }
+
+    private void Forget(string key, Entry entry)
+    {
+        entry.IsGone = true;
+        _byKey.TryRemove(key, out _);
     }
 
     private void Become(Entry entry, SandboxFacts facts)
