@@ -68,7 +68,7 @@ public sealed class ServedSandboxTests
         Assert.Equal(0, sandbox.AskedDocker);
     }
 
-    /// <summary>What kill -9 leaves: closed sockets, and the redirect to them.</summary>
+    /// <summary>The second line: closed sockets, and a redirect that still points to them.</summary>
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
@@ -90,15 +90,18 @@ public sealed class ServedSandboxTests
         Assert.Equal(DnsSandbox.Docker, await DnsSandbox.AskAsync(tcp));
     }
 
+    /// <summary>The kernel closes all that a process has, the canary too: no client is told anything but Docker's answer.</summary>
     [Fact]
-    public async Task Server_IsGoneWithoutFarewell_GlibcDoesNotNotice()
+    public async Task Process_IsGone_TheFirstQueryReachesDocker()
     {
         await using var sandbox = await DnsSandbox.CreateAsync();
         sandbox.Board.Publish(DnsSandbox.Names);
         await using var served = await sandbox.ServeAsync();
         await AliveAsync(served, sandbox);
-        served.Probe();
-        await served.Server.DisposeAsync();
+        using var udp = sandbox.Client(ProtocolType.Udp);
+        Assert.Equal(DnsSandbox.Ours, await DnsSandbox.AskAsync(udp));
+        await served.DieAsync();
+        Assert.Equal(DnsSandbox.Docker, await DnsSandbox.AskAsync(udp));
         Assert.Equal(DnsSandbox.Docker, await sandbox.GetentAsync("web"));
     }
 

@@ -5,7 +5,8 @@ using FlannelFlow.Linux.Firewall;
 namespace FlannelFlow.Activities.Dns;
 
 /// <summary>The ports that a sandbox's server has on 127.0.0.11.</summary>
-public sealed record RedirectPorts(int Udp, int Tcp, int Probe);
+/// <param name="Canary">Of the near end, see <see cref="Dns.Canary"/>.</param>
+public sealed record RedirectPorts(int Udp, int Tcp, int Probe, int Canary);
 
 /// <summary>
 /// Queries to 127.0.0.11:53 go to our server as long as it lives, and to Docker's resolver otherwise: a table of our own in the sandbox.
@@ -18,9 +19,10 @@ public sealed record RedirectPorts(int Udp, int Tcp, int Probe);
 /// <item><c>alive</c> holds 127.0.0.11 while the server lives. The server's echo of a probe refreshes it for <see cref="Life"/>. Without it
 /// nothing is redirected.</item>
 /// <item>A probe of one byte takes it out at once: the server is about to stop. Answers that are still under way are let through.</item>
-/// <item>So do the kernel's own words that nobody listens any more, an ICMP error or a RST to a SYN: the first client that meets a dead server
-/// is told so (the error is given the port that the client knows; what that changes in its checksum, its unused field takes back), and its
-/// next attempt reaches Docker's resolver.</item>
+/// <item>So does the end of our process: the kernel closes its canary, and the FIN is seen here.</item>
+/// <item>So do the kernel's own words that nobody listens any more, an ICMP error or a RST to a SYN, in case a client meets a dead server all the
+/// same: it is told so (the error is given the port that the client knows; what that changes in its checksum, its unused field takes back), and
+/// its next attempt reaches Docker's resolver.</item>
 /// <item>A TCP connection stays where it began.</item>
 /// <item>What bears <see cref="PastMark"/> is left to Docker's redirect.</item>
 /// </list>
@@ -70,6 +72,7 @@ public static class DnsRedirect
                 udp sport {{ports.Udp}} udp dport {{ports.Probe}} udp length 8 update @alive { ip saddr }
                 udp sport {{ports.Udp}} udp dport {{ports.Probe}} notrack accept
                 udp sport {{ports.Udp}} udp sport set 53 notrack accept
+                tcp sport {{ports.Canary}} tcp flags & (fin | rst) != 0 delete @alive { ip saddr }
                 tcp sport {{ports.Tcp}} tcp flags & (rst | ack) == (rst | ack) tcp sequence 0 delete @alive { ip saddr }
                 tcp sport {{ports.Tcp}} tcp sport set 53 notrack accept
                 icmp type destination-unreachable icmp code port-unreachable @th,240,16 {{ports.Udp}} delete @alive { ip saddr } @th,240,16 set 53 @th,48,16 set {{ports.Udp - 53}} accept

@@ -6,6 +6,19 @@ using FlannelFlow.Linux.Namespaces;
 
 namespace FlannelFlow.Activities.Dns;
 
+/// <summary>A connection of this process with itself. When the process ends, however it does, the kernel closes it, and its FIN can be seen.</summary>
+public sealed record Canary(Socket Near, Socket Far) : IDisposable
+{
+    public void Dispose()
+    {
+        Near.Dispose();
+        Far.Dispose();
+    }
+}
+
+/// <param name="Probe">Connected to the server's UDP socket.</param>
+public sealed record OpenedSockets(ServerSockets Server, Socket Probe, Canary Canary);
+
 /// <summary>Makes the sockets of a sandbox's DNS server, each in the namespace it is for.</summary>
 public sealed class SandboxSockets(NetworkNamespace sandbox) : ISandboxSockets
 {
@@ -24,11 +37,11 @@ public sealed class SandboxSockets(NetworkNamespace sandbox) : ISandboxSockets
         }),
     };
 
-    /// <summary>The server's own two, and the one that probes it, on ports of 127.0.0.11 that the kernel chooses.</summary>
+    /// <summary>All that one server has, on ports of 127.0.0.11 that the kernel chooses.</summary>
     /// <exception cref="SocketException">The sandbox's loopback interface is not up yet.</exception>
-    public (ServerSockets Server, Socket Probe) OpenServer() => sandbox.Run(() =>
+    public OpenedSockets OpenServer() => sandbox.Run(() =>
     {
-        var opened = new List<Socket>(3);
+        var opened = new List<Socket>();
         try
         {
             var server = new ServerSockets(Bound(SocketType.Dgram), Bound(SocketType.Stream));
@@ -36,12 +49,23 @@ public sealed class SandboxSockets(NetworkNamespace sandbox) : ISandboxSockets
             var probe = Bound(SocketType.Dgram);
             probe.Blocking = false;
             probe.Connect(server.Udp.LocalEndPoint!);
-            return (server, probe);
+            return new OpenedSockets(server, probe, OpenCanary());
         }
         catch
         {
             opened.ForEach(socket => socket.Dispose());
             throw;
+        }
+
+        Canary OpenCanary()
+        {
+            using var listener = Bound(SocketType.Stream);
+            listener.Listen(1);
+            var near = Bound(SocketType.Stream);
+            near.Connect(listener.LocalEndPoint!);
+            var far = listener.Accept();
+            opened.Add(far);
+            return new Canary(near, far);
         }
 
         Socket Bound(SocketType type)

@@ -21,14 +21,16 @@ public sealed class ServedSandbox : IAsyncDisposable
     private readonly NftTable _table;
     private readonly SandboxServer _server;
     private readonly Socket _probe;
+    private readonly Canary _canary;
     private readonly TimeProvider _time;
 
-    private ServedSandbox(NetworkNamespace sandbox, NftTable table, SandboxServer server, Socket probe, TimeProvider time)
+    private ServedSandbox(NetworkNamespace sandbox, NftTable table, SandboxServer server, OpenedSockets opened, TimeProvider time)
     {
         _namespace = sandbox;
         _table = table;
         _server = server;
-        _probe = probe;
+        _probe = opened.Probe;
+        _canary = opened.Canary;
         _time = time;
     }
 
@@ -60,18 +62,19 @@ public sealed class ServedSandbox : IAsyncDisposable
         try
         {
             var sockets = new SandboxSockets(sandbox);
-            var (listening, probe) = sockets.OpenServer();
-            var server = new SandboxServer(listening, new Responder(board, options, model), new Forwarder(sockets, time), time, chance, log);
+            var opened = sockets.OpenServer();
+            var server = new SandboxServer(opened.Server, new Responder(board, options, model), new Forwarder(sockets, time), time, chance, log);
             try
             {
                 var table = DnsRedirect.TableIn(new CommandRunner(time) { NetworkNamespace = sandbox });
-                await table.ReplaceAsync(DnsRedirect.Body(new RedirectPorts(PortOf(listening.Udp), PortOf(listening.Tcp), PortOf(probe)), life), ct);
-                return new ServedSandbox(sandbox, table, server, probe, time);
+                await table.ReplaceAsync(DnsRedirect.Body(PortsOf(opened), life), ct);
+                return new ServedSandbox(sandbox, table, server, opened, time);
             }
             catch
             {
                 await server.DisposeAsync();
-                probe.Dispose();
+                opened.Probe.Dispose();
+                opened.Canary.Dispose();
                 throw;
             }
         }
@@ -124,6 +127,7 @@ public sealed class ServedSandbox : IAsyncDisposable
         await FarewellAsync();
         await _server.DisposeAsync();
         _probe.Dispose();
+        _canary.Dispose();
         try
         {
             await _table.DeleteAsync(CancellationToken.None);
@@ -135,6 +139,16 @@ public sealed class ServedSandbox : IAsyncDisposable
 
         _namespace.Dispose();
     }
+
+    /// <summary>What is left of a server when its process is killed: nothing but the redirect. For tests.</summary>
+    internal async Task DieAsync()
+    {
+        _canary.Dispose();
+        await _server.DisposeAsync();
+    }
+
+    private static RedirectPorts PortsOf(OpenedSockets opened) =>
+        new(PortOf(opened.Server.Udp), PortOf(opened.Server.Tcp), PortOf(opened.Probe), PortOf(opened.Canary.Near));
 
     private static int PortOf(Socket socket) => ((IPEndPoint)socket.LocalEndPoint!).Port;
 }
