@@ -8,7 +8,7 @@ public sealed class DockerSandboxesTests
     private static ContainerInspectResponse Container(params (string Name, string Id, long Priority)[] networks) => new()
     {
         ID = "c1",
-        State = new ContainerState { Running = true },
+        State = new State { Running = true },
         HostConfig = new HostConfig(),
         NetworkSettings = new NetworkSettings
         {
@@ -40,7 +40,7 @@ public sealed class DockerSandboxesTests
     public void Links_AreNamesThatDockerKnows()
     {
         var container = Container(("a", "our-a", 0));
-        container.NetworkSettings.Networks["a"].Links = ["db:database"];
+        container.NetworkSettings!.Networks!["a"].Links = ["db:database"];
         Assert.False(DockerSandboxes.Facts(container, IsOurs, _ => false)!.IsOursOnly);
     }
 
@@ -56,8 +56,8 @@ public sealed class DockerSandboxesTests
     public void OwnServersAndOptions()
     {
         var container = Container(("a", "our-a", 0));
-        container.HostConfig.DNS = ["192.0.2.1", "2001:db8::1", "nonsense"];
-        container.HostConfig.DNSOptions = ["timeout:1", "ndots:2"];
+        container.HostConfig!.DNS = ["192.0.2.1", "2001:db8::1", "nonsense"];
+        container.HostConfig!.DNSOptions = ["timeout:1", "ndots:2"];
         var facts = DockerSandboxes.Facts(container, IsOurs, _ => false)!;
         Assert.Equal("192.0.2.1 2001:db8::1", string.Join(' ', facts.Servers));
         Assert.True(facts.NdotsSet);
@@ -68,7 +68,7 @@ public sealed class DockerSandboxesTests
     {
         Assert.Null(DockerSandboxes.Facts(Container(("b", "foreign", 0)), IsOurs, _ => false));
         var ended = Container(("a", "our-a", 0));
-        ended.State.Running = false;
+        ended.State!.Running = false;
         Assert.Null(DockerSandboxes.Facts(ended, IsOurs, _ => false));
     }
 
