@@ -21,8 +21,9 @@ public sealed record ServerSockets(Socket Udp, Socket Tcp) : IDisposable
 /// <summary>The DNS server of one sandbox, on UDP and TCP.</summary>
 /// <remarks>
 /// <list type="bullet">
-/// <item>One loop reads the UDP socket. It answers what it knows at once, and hands what must be forwarded to a task of its own, so that a
-/// slow upstream delays no local name. The local answer allocates nothing.</item>
+/// <item>One thread reads the UDP socket: an answer to a query that comes alone needs one wake-up, not those of a poller and of a pool. It
+/// answers what it knows at once, and hands what must be forwarded to a task of its own, so that a slow upstream delays no local name. The
+/// local answer allocates nothing.</item>
 /// <item>A datagram of one byte or none is sent back as it came: who sent it sees that the loop lives, and that all that came before is answered.</item>
 /// <item>Each TCP connection is a task; queries on it are answered in their order.</item>
 /// <item>Everything that was begun is awaited by <see cref="DisposeAsync"/>. The sockets close first, so nothing waits for a client.</item>
@@ -40,8 +41,8 @@ public sealed class SandboxServer : IAsyncDisposable
     private const int MostByUdp = 4096;
     private const int MostByTcp = 65_535;
 
-    /// <summary>After so many datagrams in a row without a pause, other work gets its turn.</summary>
-    private const int Burst = 256;
+    /// <summary>Bytes; the loop needs a few kilobytes, and there is one for each sandbox.</summary>
+    private const int UdpStack = 256 * 1024;
 
     private readonly ServerSockets _sockets;
     private readonly Responder _responder;
@@ -52,7 +53,7 @@ public sealed class SandboxServer : IAsyncDisposable
     private readonly Func<Random> _chance;
     private readonly Lock _gate = new();
     private readonly HashSet<Task> _running = [];
-    private readonly Task _udp;
+    private readonly TaskCompletionSource _udp = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Task _tcp;
     private int _connections;
     private bool _disposed;
@@ -68,7 +69,7 @@ public sealed class SandboxServer : IAsyncDisposable
         _time = time;
         _chance = chance;
         _log = log;
-        _udp = ServeUdpAsync();
+        new Thread(ServeUdp, UdpStack) { IsBackground = true, Name = "DNS" }.Start();
         _tcp = ServeTcpAsync();
     }
 
@@ -99,8 +100,9 @@ public sealed class SandboxServer : IAsyncDisposable
     {
         if (Interlocked.Exchange(ref _disposed, true)) return;
         await _stop.CancelAsync();
+        // That wakes whoever waits on them.
         _sockets.Dispose();
-        await Task.WhenAll(_udp, _tcp);
+        await Task.WhenAll(_udp.Task, _tcp);
         Task[] running;
         lock (_gate) running = [.. _running];
         await Task.WhenAll(running);
@@ -108,21 +110,34 @@ public sealed class SandboxServer : IAsyncDisposable
         _stop.Dispose();
     }
 
-    private async Task ServeUdpAsync()
+    private void ServeUdp()
     {
-        await Task.Yield();
+        try
+        {
+            ReadUdp();
+            _udp.SetResult();
+        }
+#pragma warning disable CA1031 // handed to whoever awaits the loop's end: an exception that left a thread would end the process
+        catch (Exception e)
+#pragma warning restore CA1031
+        {
+            _udp.SetException(e);
+        }
+    }
+
+    private void ReadUdp()
+    {
         var socket = _sockets.Udp;
         var query = GC.AllocateUninitializedArray<byte>(MostByTcp, pinned: true);
         var answer = GC.AllocateUninitializedArray<byte>(MostByUdp, pinned: true);
         var client = new SocketAddress(AddressFamily.InterNetwork);
         var chance = _chance();
         var own = ((IPEndPoint)socket.LocalEndPoint!).Serialize();
-        for (var served = 1; !_stop.IsCancellationRequested; served++)
+        while (!_stop.IsCancellationRequested)
         {
             try
             {
-                if (served % Burst == 0) await Task.Yield();
-                var length = await socket.ReceiveFromAsync(query, SocketFlags.None, client, CancellationToken.None);
+                var length = socket.ReceiveFrom(query, SocketFlags.None, client);
                 // From itself: forged, and an answer would go round for ever.
                 if (client.Equals(own)) continue;
                 if (length <= 1)
@@ -145,12 +160,12 @@ public sealed class SandboxServer : IAsyncDisposable
                         break;
                 }
             }
-            catch (SocketException e) when (!_stop.IsCancellationRequested)
+            catch (SocketException e)
             {
                 // A client that closed its socket before its answer came (ECONNREFUSED), or a full queue: nobody is to be told.
                 _log.LogTrace("DNS over UDP: {Reason}", e.SocketErrorCode);
             }
-            catch (Exception e) when (e is SocketException or ObjectDisposedException && _stop.IsCancellationRequested)
+            catch (ObjectDisposedException) when (_stop.IsCancellationRequested)
             {
                 return;
             }
