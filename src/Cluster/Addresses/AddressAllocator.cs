@@ -8,7 +8,7 @@ namespace FlannelFlow.Cluster.Addresses;
 
 public sealed record AddressAllocatorOptions
 {
-    /// <summary>How long a released address is not handed out again, rounded up to seconds; etcd adds up to its own minimum (2 s by default). Zero: none.</summary>
+    /// <summary>How long a released address is not handed out again, at least (<see cref="AddressUpkeep"/>). Zero: not at all, it is gone at once.</summary>
     public TimeSpan Quarantine { get; init; } = TimeSpan.FromSeconds(10);
 }
 
@@ -25,7 +25,7 @@ public sealed class AddressAllocator(IEtcd etcd, ClusterKeys keys, TimeProvider 
 
     /// <summary>
     /// Docker's RequestAddress. The same request gets the same address again. Any address: the next free one after the one handed out
-    /// last, so that an address rests as long as possible; quarantined ones only when nothing else is free. An explicit one: the leader
+    /// last, so that an address rests as long as possible; spare ones and then quarantined ones only when nothing else is free. An explicit one: the leader
     /// gets it, also when it holds it already (a manager's replay); a node gets it when it is free in its own subnet, and a fresh one
     /// when it is a provisional one from the service range. A gateway is kept with the service range, whoever asks.
     /// </summary>
@@ -48,9 +48,16 @@ public sealed class AddressAllocator(IEtcd etcd, ClusterKeys keys, TimeProvider 
                     : request.Range.IsService ? ChooseForLeader(wanted, request, view)
                     : view.Layout.ServiceRange.Contains(wanted) ? ChooseAny(request, view, turn)
                     : ChooseForNode(wanted, request, view);
-                if (choice.Current is { IsHeld: true } replayed) return replayed;
+                if (choice.Current is { IsHeld: true } replayed && !choice.TakesSpare) return replayed;
                 var value = new AddressValue(
-                    request.Kind, AddressState.Reserved, Owner: "", request.Host, request.RequestId, ReleaseRequested: null, time.GetUtcNow());
+                    request.Kind,
+                    AddressState.Reserved,
+                    Owner: "",
+                    request.Host,
+                    request.RequestId,
+                    ReleaseRequested: null,
+                    time.GetUtcNow(),
+                    choice.TakesSpare ? (choice.Current!.Value.Owed ?? 0) + 1 : choice.Current?.Value.Owed);
                 var created = await CreateAsync(view, choice, value, ct);
                 if (created is null) continue;
                 if (request.Range.Network.Contains(created.Address)) turn.Last = created.Address;
@@ -131,12 +138,18 @@ public sealed class AddressAllocator(IEtcd etcd, ClusterKeys keys, TimeProvider 
             {
                 case AddressState.Quarantined:
                     return new AddressReleaseResult(AddressRelease.Released, "");
+                case AddressState.Reserved or AddressState.Leaving or AddressState.Spare when record.Value.Owed is > 0 and var owed:
+                    // Of two that Docker holds it for, one is gone; which one does not matter, the other releases it.
+                    if (await PutAsync(record, record.Value with { Owed = owed == 1 ? null : owed - 1 }, ct) is not null)
+                        return new AddressReleaseResult(AddressRelease.Released, "");
+                    break;
                 case AddressState.Claimed:
                     if (record.Value.IsReleaseRequested || await ChangeAsync(record, record.Value with { ReleaseRequested = true }, ct) is not null)
                         return new AddressReleaseResult(AddressRelease.OwnerLives, record.Value.Owner);
                     break;
                 case AddressState.Reserved:
                 case AddressState.Leaving:
+                case AddressState.Spare:
                     if (await QuarantineAsync(record, ct)) return new AddressReleaseResult(AddressRelease.Released, "");
                     break;
             }
@@ -180,16 +193,36 @@ public sealed class AddressAllocator(IEtcd etcd, ClusterKeys keys, TimeProvider 
 
     public Task<IReadOnlyList<AddressRecord>> ListRangeAsync(AddressRange range, CancellationToken ct) => ListAsync(Folder(range), ct);
 
+    /// <summary>A leader's address is known to be a service's. False: it was changed since it was read.</summary>
+    public async Task<bool> MarkVipAsync(AddressRecord record, string serviceId, CancellationToken ct) =>
+        await PutAsync(record, record.Value with { Kind = AddressKind.Vip, Owner = serviceId }, ct) is not null;
+
+    /// <summary>A leader's address is known to be of a container that has another. False: it was changed since it was read.</summary>
+    public async Task<bool> MarkSpareAsync(AddressRecord record, CancellationToken ct) =>
+        await PutAsync(record, record.Value with { State = AddressState.Spare }, ct) is not null;
+
+    /// <summary>The tombstone goes: the address is free. False: it was changed since it was read.</summary>
+    public async Task<bool> EndQuarantineAsync(AddressRecord tombstone, CancellationToken ct)
+    {
+        var key = Key(tombstone);
+        var deleted = await etcd.TransactAsync(
+            new EtcdTransaction([new EtcdCompare.ModRevision(key, tombstone.ModRevision)], [new EtcdOperation.Delete(EtcdKeys.One(key))]), ct);
+        return deleted.Succeeded;
+    }
+
+    /// <summary>Of all pools.</summary>
+    public Task<IReadOnlyList<AddressRecord>> ListAllAsync(CancellationToken ct) => ListAsync(keys.Addresses, ct);
+
     /// <summary>Of a pool, all ranges.</summary>
     public Task<IReadOnlyList<AddressRecord>> ListPoolAsync(IPv4Network pool, CancellationToken ct) => ListAsync(keys.AddressesOf(pool), ct);
 
     /// <summary>Asked for by a host, over all pools.</summary>
     public async Task<IReadOnlyList<AddressRecord>> ListHostAsync(string host, CancellationToken ct) =>
-        [.. (await ListAsync(keys.Addresses, ct)).Where(record => record.Value.Host == host)];
+        [.. (await ListAllAsync(ct)).Where(record => record.Value.Host == host)];
 
     private static string Word(AddressState state) => JsonNamingPolicy.CamelCase.ConvertName(state.ToString());
 
-    /// <summary>Free addresses first, in a circle from the one after the last handed out; then the one quarantined longest.</summary>
+    /// <summary>Free addresses first, in a circle from the one after the last handed out; then the spare one, then the quarantined one, that is so longest.</summary>
     private static Choice ChooseAny(AddressRequest request, View view, Turn turn)
     {
         var range = view.Range;
@@ -205,10 +238,10 @@ public sealed class AddressAllocator(IEtcd etcd, ClusterKeys keys, TimeProvider 
         }
 
         var resting = taken.Values
-            .Where(record => !record.IsHeld && record.Address.Value >= first && record.Address.Value <= last)
-            .OrderBy(record => record.Value.Since).ThenBy(record => record.ModRevision)
+            .Where(record => (!record.IsHeld || record.Value.State == AddressState.Spare) && record.Address.Value >= first && record.Address.Value <= last)
+            .OrderBy(record => record.IsHeld ? 0 : 1).ThenBy(record => record.Value.Since).ThenBy(record => record.ModRevision)
             .FirstOrDefault();
-        if (resting is not null) return new Choice(resting.Address, resting);
+        if (resting is not null) return new Choice(resting.Address, resting, TakesSpare: resting.IsHeld);
         var inUse = taken.Values.Count(record => record.IsHeld && record.Value.Kind != AddressKind.Gateway);
         throw new AddressRefusedException(range.IsService
             ? $"{range} of pool {range.Pool} is full: {inUse} addresses in use (SERVICE_SUBNET_SIZE)"
@@ -287,43 +320,34 @@ public sealed class AddressAllocator(IEtcd etcd, ClusterKeys keys, TimeProvider 
             ct);
         if (!result.Succeeded) return null;
         var createdAt = choice.Current?.CreateRevision ?? result.Revision;
-        return new AddressRecord(view.Range.Pool, view.Range.PathForm, choice.Address, value, createdAt, result.Revision, EtcdLeaseId.None);
+        return new AddressRecord(view.Range.Pool, view.Range.PathForm, choice.Address, value, createdAt, result.Revision);
     }
 
     /// <summary>Null when another changed the record since it was read.</summary>
     private async Task<AddressRecord?> ChangeAsync(AddressRecord record, AddressValue value, CancellationToken ct)
     {
         var stamped = value.State == record.Value.State ? value : value with { Since = time.GetUtcNow() };
-        return await PutAsync(record, stamped, EtcdLeaseId.None, ct);
+        return await PutAsync(record, stamped, ct);
     }
 
-    private async Task<AddressRecord?> PutAsync(AddressRecord record, AddressValue value, EtcdLeaseId lease, CancellationToken ct)
+    private async Task<AddressRecord?> PutAsync(AddressRecord record, AddressValue value, CancellationToken ct)
     {
         var key = Key(record);
         var result = await etcd.TransactAsync(
             new EtcdTransaction(
                 [new EtcdCompare.ModRevision(key, record.ModRevision)],
-                [new EtcdOperation.Put(key, JsonSerializer.Serialize(value, ClusterJson.Default.AddressValue), lease)]),
+                [new EtcdOperation.Put(key, JsonSerializer.Serialize(value, ClusterJson.Default.AddressValue))]),
             ct);
-        return result.Succeeded ? record with { Value = value, ModRevision = result.Revision, Lease = lease } : null;
+        return result.Succeeded ? record with { Value = value, ModRevision = result.Revision } : null;
     }
 
-    /// <summary>Turns the record into a tombstone that etcd deletes; false when another changed it since it was read.</summary>
+    /// <summary>Turns the record into a tombstone; false when another changed it since it was read.</summary>
     private async Task<bool> QuarantineAsync(AddressRecord record, CancellationToken ct)
     {
-        if (options.Quarantine <= TimeSpan.Zero)
-        {
-            var key = Key(record);
-            var deleted = await etcd.TransactAsync(
-                new EtcdTransaction([new EtcdCompare.ModRevision(key, record.ModRevision)], [new EtcdOperation.Delete(EtcdKeys.One(key))]), ct);
-            return deleted.Succeeded;
-        }
+        if (options.Quarantine <= TimeSpan.Zero) return await EndQuarantineAsync(record, ct);
 
-        var lease = await etcd.GrantLeaseAsync(options.Quarantine, ct);
         var tombstone = record.Value with { State = AddressState.Quarantined, ReleaseRequested = null, Since = time.GetUtcNow() };
-        if (await PutAsync(record, tombstone, lease.Id, ct) is not null) return true;
-        await etcd.RevokeLeaseAsync(lease.Id, ct);
-        return false;
+        return await PutAsync(record, tombstone, ct) is not null;
     }
 
     /// <summary>The pool and the range (for a gateway: the service range) at one revision.</summary>
@@ -365,7 +389,7 @@ public sealed class AddressAllocator(IEtcd etcd, ClusterKeys keys, TimeProvider 
         try
         {
             var value = JsonSerializer.Deserialize(entry.Value, ClusterJson.Default.AddressValue) ?? throw new InvalidDataException($"{entry.Key} holds null");
-            return new AddressRecord(pool, rangePath, address, value, entry.CreateRevision, entry.ModRevision, entry.Lease);
+            return new AddressRecord(pool, rangePath, address, value, entry.CreateRevision, entry.ModRevision);
         }
         catch (JsonException e)
         {
@@ -374,7 +398,8 @@ public sealed class AddressAllocator(IEtcd etcd, ClusterKeys keys, TimeProvider 
     }
 
     /// <param name="Current">What stands there: a held record (a replay) or a tombstone; null when nothing does.</param>
-    private sealed record Choice(IPv4Address Address, AddressRecord? Current);
+    /// <param name="TakesSpare">What stands there is spare, and gets another holder.</param>
+    private sealed record Choice(IPv4Address Address, AddressRecord? Current, bool TakesSpare = false);
 
     private sealed record View(long Revision, AddressRange Range, string Folder, PoolLayout Layout, IReadOnlyList<AddressRecord> Records)
     {

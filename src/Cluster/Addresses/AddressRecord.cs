@@ -1,6 +1,5 @@
 using System.Text.Json.Serialization;
 using FlannelFlow.Cluster.Addressing;
-using FlannelFlow.Cluster.Etcd;
 using FlannelFlow.Cluster.Pools;
 
 namespace FlannelFlow.Cluster.Addresses;
@@ -20,7 +19,7 @@ public enum AddressKind
     Container,
 }
 
-/// <summary>reserved → claimed → leaving → quarantined → gone.</summary>
+/// <summary>reserved → claimed → leaving → quarantined → gone; a provisional one may turn from reserved to spare.</summary>
 public enum AddressState
 {
     /// <summary>Handed out; nothing lives on it yet.</summary>
@@ -32,8 +31,17 @@ public enum AddressState
     /// <summary>Its endpoint is being taken down.</summary>
     Leaving,
 
-    /// <summary>A tombstone on an etcd lease: not handed out again until it ends, unless nothing else is free.</summary>
+    /// <summary>
+    /// A tombstone: not handed out again until some seconds have passed and every living host has acknowledged that nobody has the address,
+    /// unless nothing else is free.
+    /// </summary>
     Quarantined,
+
+    /// <summary>
+    /// Provisional, of a container whose real address is another. The leader holds it still, and will release it; until then it is handed out
+    /// again only when nothing else is free (docs/decisions/0007).
+    /// </summary>
+    Spare,
 }
 
 /// <summary>The part of a pool that one caller is served from: the service range (the leader) or a host subnet (a node).</summary>
@@ -52,8 +60,10 @@ public sealed record AddressRange
 
     public bool IsService { get; }
 
+    internal const string ServicePath = "service";
+
     /// <summary>As in the keys: <c>service</c> or <c>10.1.2.128-25</c>.</summary>
-    public string PathForm => IsService ? "service" : Network.PathForm;
+    public string PathForm => IsService ? ServicePath : Network.PathForm;
 
     /// <summary>In a host subnet the bridge's, in the service range the gateway's.</summary>
     public IPv4Address FirstUsable => Network.FirstUsable;
@@ -75,7 +85,11 @@ public sealed record AddressRange
 /// <param name="Host">The host that asked for it.</param>
 /// <param name="RequestId">The dockerd call that asked for it.</param>
 /// <param name="ReleaseRequested">Docker released it while its endpoint lived: it goes as soon as the endpoint has left. Null is no.</param>
-/// <param name="Since">When it came into its state.</param>
+/// <param name="Since">When it came into its state; of a spare one, when it was handed out.</param>
+/// <param name="Owed">
+/// How many releases of the leader are still to come that are not of the present holder: so often the address was handed out again while
+/// it was spare. Null is none.
+/// </param>
 public sealed record AddressValue(
     AddressKind Kind,
     AddressState State,
@@ -83,7 +97,8 @@ public sealed record AddressValue(
     string Host,
     string RequestId,
     bool? ReleaseRequested,
-    DateTimeOffset Since)
+    DateTimeOffset Since,
+    int? Owed = null)
 {
     [JsonIgnore]
     public bool IsReleaseRequested => ReleaseRequested is true;
@@ -96,10 +111,12 @@ public sealed record AddressRecord(
     IPv4Address Address,
     AddressValue Value,
     long CreateRevision,
-    long ModRevision,
-    EtcdLeaseId Lease)
+    long ModRevision)
 {
     public bool IsHeld => Value.State is not AddressState.Quarantined;
+
+    /// <summary>Of the leader's: given out of a pool's service range.</summary>
+    public bool IsOfServiceRange => RangePath == AddressRange.ServicePath;
 }
 
 /// <summary>What Docker asks for in RequestAddress.</summary>

@@ -151,6 +151,7 @@ public sealed class HostReconciler(
                     await addresses.ReleaseAsync(range, record.Address, ct);
                     break;
                 case AddressState.Quarantined:
+                case AddressState.Spare:
                     break;
             }
         }

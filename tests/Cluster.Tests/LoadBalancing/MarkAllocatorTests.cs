@@ -1,7 +1,9 @@
 using FlannelFlow.Cluster.Addressing;
 using FlannelFlow.Cluster.Etcd;
 using FlannelFlow.Cluster.LoadBalancing;
+using FlannelFlow.Cluster.Mirror;
 using FlannelFlow.Cluster.Tests.Support;
+using static FlannelFlow.Cluster.Tests.Mirror.Records;
 
 namespace FlannelFlow.Cluster.Tests.LoadBalancing;
 
@@ -55,6 +57,29 @@ public sealed class MarkAllocatorTests(EtcdProcess etcd) : IClassFixture<EtcdPro
         await etcd.Store.PutAsync(_keys.Mark(0), "?", EtcdLeaseId.None, Ct);
         Assert.Equal(1, (await Allocator(9).AllocateAsync(Of("a"), Ct)).Index);
     }
+
+    [Fact]
+    public async Task Marks_OfAServiceThatLeftItsNetwork_AreReleased_WhenEveryLivingHostKnows()
+    {
+        var allocator = Allocator(9);
+        var upkeep = new MarkUpkeep(allocator);
+        await allocator.AllocateAsync(Of("web"), Ct);
+        var published = State(5, Service("web", ("net1", "10.1.0.2")));
+        Assert.Equal(0, await upkeep.LookAsync(Acknowledged(published, 5), Ct));
+        var withdrawn = State(6, Service("web", ("net1", null)));
+        Assert.Equal(0, await upkeep.LookAsync(Acknowledged(withdrawn, 5), Ct));
+
+        // It comes back: what was seen before counts no more.
+        Assert.Equal(0, await upkeep.LookAsync(Acknowledged(State(7, Service("web", ("net1", "10.1.0.2"))), 7), Ct));
+        Assert.Equal(0, await upkeep.LookAsync(Acknowledged(State(8), 7), Ct));
+        Assert.Equal(1, await upkeep.LookAsync(Acknowledged(State(9), 8), Ct));
+        Assert.Empty(await allocator.ListAsync(Ct));
+    }
+
+    private static MirrorState State(long revision, params ServiceRecord[] services) => MirrorState.Of(revision, [], services, []);
+
+    private static MirrorState Acknowledged(MirrorState state, long revision) =>
+        state with { Hosts = state.Hosts.Add("n1", new HostRecord("n1", "", "", revision)) };
 
     private static ServiceInNetwork Of(string service) => new(service, "net1");
 

@@ -1,0 +1,118 @@
+using FlannelFlow.Cluster.Addressing;
+using FlannelFlow.Cluster.Mirror;
+
+namespace FlannelFlow.Cluster.Addresses;
+
+/// <summary>What is to be done about an address, now that the mirror says what it is.</summary>
+public enum AddressDuty
+{
+    None,
+
+    /// <summary>A service has it: <see cref="AddressKind.Vip"/>.</summary>
+    MarkVip,
+
+    /// <summary>A container was promised it and has another: <see cref="AddressState.Spare"/>.</summary>
+    MarkSpare,
+
+    /// <summary>Nobody has it, and every living host knows: the tombstone goes.</summary>
+    EndQuarantine,
+}
+
+/// <summary>Who has an address, by the mirror.</summary>
+/// <param name="Promised">How many containers it was promised to that have another.</param>
+public sealed record AddressUse(string? VipOf, bool IsOfContainer, int Promised)
+{
+    public static AddressUse None { get; } = new(VipOf: null, IsOfContainer: false, Promised: 0);
+
+    /// <summary>All addresses of a state.</summary>
+    public static IReadOnlyDictionary<IPv4Address, AddressUse> Of(MirrorState state)
+    {
+        var uses = new Dictionary<IPv4Address, AddressUse>();
+        foreach (var service in state.Services.Values)
+        {
+            foreach (var network in service.Networks)
+            {
+                if (network.Vip is { } vip) Change(vip, use => use with { VipOf = service.Id });
+            }
+        }
+
+        foreach (var network in state.Containers.Values.SelectMany(container => container.Networks))
+        {
+            Change(network.Address, use => use with { IsOfContainer = true });
+            if (network.Provisional is { } promised) Change(promised, use => use with { Promised = use.Promised + 1 });
+        }
+
+        return uses;
+
+        void Change(IPv4Address address, Func<AddressUse, AddressUse> change) => uses[address] = change(uses.GetValueOrDefault(address, None));
+    }
+}
+
+/// <summary>Brings the records of addresses in line with the mirror: VIPs, spare addresses, the ends of quarantines.</summary>
+/// <remarks>
+/// Each host looks after the addresses that it asked for, and all of them after those of hosts that do not live; a record is changed only as
+/// it was read, so it does not matter how many look. A quarantine ends when its time is over, nobody has the address by the mirror, and
+/// every living host has acknowledged a state in which nobody had it: until then a host may still send what is for the old owner there.
+/// What was seen unused is remembered in memory; after a restart it is seen anew, which only takes longer. Not thread safe: one loop calls.
+/// </remarks>
+public sealed class AddressUpkeep(AddressAllocator addresses, AddressAllocatorOptions options, string host, TimeProvider time)
+{
+    /// <summary>By key of a tombstone: its ModRevision, and the revision of the first state of the mirror in which nobody had the address.</summary>
+    private readonly Dictionary<(IPv4Network Pool, string Range, IPv4Address Address), (long Tombstone, long UnusedAt)> _unused = [];
+
+    /// <summary>One look at all addresses. How many were changed.</summary>
+    public async Task<int> LookAsync(MirrorState state, CancellationToken ct)
+    {
+        var records = (await addresses.ListAllAsync(ct)).Where(record => IsMine(record, state)).ToList();
+        var uses = AddressUse.Of(state);
+        var changed = 0;
+        foreach (var record in records)
+        {
+            var use = uses.GetValueOrDefault(record.Address, AddressUse.None);
+            var done = DutyOf(record, use, UnusedSince(record, use, state), state.AcknowledgedRevision, time.GetUtcNow() - options.Quarantine) switch
+            {
+                AddressDuty.None => false,
+                AddressDuty.MarkVip => await addresses.MarkVipAsync(record, use.VipOf!, ct),
+                AddressDuty.MarkSpare => await addresses.MarkSpareAsync(record, ct),
+                AddressDuty.EndQuarantine => await addresses.EndQuarantineAsync(record, ct),
+            };
+            if (done) changed++;
+        }
+
+        var tombstones = records.Where(record => !record.IsHeld).Select(KeyOf).ToHashSet();
+        foreach (var gone in _unused.Keys.Where(key => !tombstones.Contains(key)).ToList()) _unused.Remove(gone);
+        return changed;
+    }
+
+    /// <summary>Pure.</summary>
+    /// <param name="unusedSince">The revision of the first state seen in which nobody had the address; null: somebody has it.</param>
+    /// <param name="acknowledged">By every living host.</param>
+    /// <param name="quarantinedBefore">Quarantines that began before this are long enough.</param>
+    public static AddressDuty DutyOf(AddressRecord record, AddressUse use, long? unusedSince, long acknowledged, DateTimeOffset quarantinedBefore)
+    {
+        if (!record.IsHeld)
+            return unusedSince <= acknowledged && record.Value.Since <= quarantinedBefore ? AddressDuty.EndQuarantine : AddressDuty.None;
+        if (!record.IsOfServiceRange || record.Value.State != AddressState.Reserved || record.Value.Kind == AddressKind.Gateway) return AddressDuty.None;
+        if (use.VipOf is { } service) return record.Value.Kind == AddressKind.Vip && record.Value.Owner == service ? AddressDuty.None : AddressDuty.MarkVip;
+
+        // Handed out again while it was spare, it is promised to its first container still; only one more promise than that is its own.
+        return record.Value.Kind == AddressKind.Provisional && !use.IsOfContainer && use.Promised > (record.Value.Owed ?? 0) ? AddressDuty.MarkSpare : AddressDuty.None;
+    }
+
+    private bool IsMine(AddressRecord record, MirrorState state) => record.Value.Host == host || !state.Hosts.ContainsKey(record.Value.Host);
+
+    private long? UnusedSince(AddressRecord record, AddressUse use, MirrorState state)
+    {
+        var key = KeyOf(record);
+        if (record.IsHeld || use != AddressUse.None)
+        {
+            _unused.Remove(key);
+            return null;
+        }
+
+        if (!_unused.TryGetValue(key, out var seen) || seen.Tombstone != record.ModRevision) _unused[key] = seen = (record.ModRevision, state.Revision);
+        return seen.UnusedAt;
+    }
+
+    private static (IPv4Network Pool, string Range, IPv4Address Address) KeyOf(AddressRecord record) => (record.Pool, record.RangePath, record.Address);
+}
