@@ -2,10 +2,13 @@ using FlannelFlow.Activities.Dns;
 using FlannelFlow.Activities.Endpoints;
 using FlannelFlow.Activities.Flannel;
 using FlannelFlow.Activities.Ipam;
+using FlannelFlow.Activities.LoadBalancing;
 using FlannelFlow.Activities.Networks;
 using FlannelFlow.Cluster.Addresses;
 using FlannelFlow.Cluster.Addressing;
+using FlannelFlow.Cluster.LoadBalancing;
 using FlannelFlow.Cluster.Pools;
+using FlannelFlow.Linux.LoadBalancing;
 using FlannelFlow.Linux.Netlink;
 using FlannelFlow.Workflows;
 
@@ -24,6 +27,9 @@ public sealed class ActivitySet(
     RouteNetlink netlink,
     IDockerSandboxes sandboxes,
     DnsServers dns,
+    MarkAllocator marks,
+    HostBalancing balancing,
+    ILoadBalancer balancer,
     TimeProvider time)
 {
     public ActivityCatalog Catalog() => new ActivityCatalog()
@@ -54,7 +60,14 @@ public sealed class ActivitySet(
         .Add(new DeleteVeth(netlink))
         .Add(new ServeDns(sandboxes, dns, netlink))
         .Add(new WithdrawDns(dns))
-        .Add(new LeaveAddress(networks, addresses));
+        .Add(new LeaveAddress(networks, addresses))
+        .Add(new AllocateMarks(marks))
+        .Add(new PublishService(balancing, balancer))
+        .Add(new WithdrawService(balancer))
+        .Add(new WithdrawNetwork(balancer))
+        .Add(new AddBackend(balancing, balancer))
+        .Add(new RemoveBackend(balancing, balancer))
+        .Add(new MendLoadBalancers(balancer));
 
     /// <summary>What a fault of an activity means to the engine: our own refusals and etcd's "no" are final, all else may pass.</summary>
     public static FaultKind Classify(Exception fault) => fault switch

@@ -2,20 +2,24 @@ using System.Text.Json.Nodes;
 using FlannelFlow.Activities;
 using FlannelFlow.Activities.Dns;
 using FlannelFlow.Activities.Flannel;
+using FlannelFlow.Activities.LoadBalancing;
 using FlannelFlow.Activities.Networks;
 using FlannelFlow.Cluster;
 using FlannelFlow.Cluster.Addresses;
 using FlannelFlow.Cluster.Etcd;
+using FlannelFlow.Cluster.LoadBalancing;
 using FlannelFlow.Cluster.Mirror;
 using FlannelFlow.Cluster.Pools;
 using FlannelFlow.Dns.Serving;
 using FlannelFlow.Host.Api;
 using FlannelFlow.Host.Dns;
 using FlannelFlow.Host.Docker;
+using FlannelFlow.Host.LoadBalancing;
 using FlannelFlow.Host.Mirror;
 using FlannelFlow.Host.Plugin;
 using FlannelFlow.Host.Reconcile;
 using FlannelFlow.Linux.Firewall;
+using FlannelFlow.Linux.LoadBalancing;
 using FlannelFlow.Linux.Netlink;
 using FlannelFlow.Linux.Processes;
 using FlannelFlow.Workflows;
@@ -30,6 +34,7 @@ namespace FlannelFlow.Host;
 /// Order of start:
 /// <list type="number">
 /// <item>the whole configuration is read and checked;</item>
+/// <item>the kernel's load balancer is chosen and set up; the services in it stay;</item>
 /// <item>the journal is locked, opened and classified, so that a second daemon ends here;</item>
 /// <item>the embedded etcd, if there is one, is adopted or started;</item>
 /// <item>recovered workflows go on;</item>
@@ -78,7 +83,7 @@ public static class Daemon
         {
             return await RunAsync(builder, options, ct);
         }
-        catch (Exception failed) when (failed is JournalUnusableException or DefinitionException or InvalidDataException or IOException)
+        catch (Exception failed) when (failed is JournalUnusableException or DefinitionException or InvalidDataException or IOException or PlaneMissingException)
         {
             log.Fatal("the daemon cannot start: {Reason}", failed.Message);
             return ExitConfiguration;
@@ -101,6 +106,7 @@ public static class Daemon
 
         await using var app = builder.Build();
         var logger = app.Services.GetRequiredService<ILoggerFactory>().CreateLogger("FlannelFlow.Host.Daemon");
+        await OpenLoadBalancerAsync(app.Services, options, logger, ct);
         var runtime = await OpenRuntimeAsync(app.Services, options, ct);
         logger.LogInformation("journal opened: {Recovery}", runtime.Recovery);
 
@@ -181,6 +187,7 @@ public static class Daemon
         app.MapPlugin();
         app.MapJournal();
         app.MapWorkflows();
+        app.MapLoadBalancers();
     }
 
     private static void AddCluster(IServiceCollection services, FlannelFlowOptions options)
@@ -194,6 +201,13 @@ public static class Daemon
         services.AddSingleton(new HostPresenceOptions(
             options.HostName, ThisHost.Version, ThisHost.UnderlayAddress(options), PresenceTimeToLive, AcknowledgeInterval));
         services.AddSingleton<HostPresence>();
+        services.AddSingleton(provider => new MarkAllocator(provider.GetRequiredService<IEtcd>(), provider.GetRequiredService<ClusterKeys>(), FwMarkPair.LastIndex));
+        services.AddSingleton<MarkUpkeep>();
+        services.AddSingleton(provider => new AddressUpkeep(
+            provider.GetRequiredService<AddressAllocator>(),
+            provider.GetRequiredService<AddressAllocatorOptions>(),
+            options.HostName,
+            provider.GetRequiredService<TimeProvider>()));
         services.AddSingleton<PoolAllocator>().AddSingleton<VniAllocator>().AddSingleton<AddressAllocator>().AddSingleton<FlannelNetworkConfigs>();
     }
 
@@ -212,6 +226,13 @@ public static class Daemon
         services.AddSingleton<CommandRunner>().AddSingleton<Iptables>().AddSingleton<ForwardingRules>();
         services.AddSingleton(provider =>
             new NftTable(provider.GetRequiredService<CommandRunner>(), ForwardingRules.Family, ForwardingRules.Table));
+        services.AddSingleton<OpenedBalancer>();
+        services.AddSingleton(provider => provider.GetRequiredService<OpenedBalancer>().Balancer
+            ?? throw new InvalidOperationException("the load balancer is not open yet"));
+        services.AddSingleton(provider => new HostBalancing(
+            () => provider.GetRequiredService<DockerMirror>().Current,
+            provider.GetRequiredService<HostNetworks>(),
+            provider.GetRequiredService<ILoadBalancer>().Schedulers));
         services.AddSingleton<ActivitySet>();
         services.AddSingleton<OpenedRuntime>();
         services.AddSingleton(provider => provider.GetRequiredService<OpenedRuntime>().Runtime
@@ -221,6 +242,8 @@ public static class Daemon
         services.AddHostedService<HostReconciler>();
         services.AddSingleton<RunningContainers>();
         services.AddHostedService<MirrorLoop>();
+        services.AddHostedService<LoadBalancerLoop>();
+        services.AddHostedService<UpkeepLoop>();
         AddNames(services, options);
     }
 
@@ -237,6 +260,14 @@ public static class Daemon
         services.AddSingleton<DockerSandboxes>();
         services.AddSingleton<IDockerSandboxes>(provider => provider.GetRequiredService<DockerSandboxes>());
         services.AddHostedService<NamesLoop>();
+    }
+
+    private static async Task OpenLoadBalancerAsync(IServiceProvider services, FlannelFlowOptions options, Microsoft.Extensions.Logging.ILogger logger, CancellationToken ct)
+    {
+        var opened = await LoadBalancers.OpenAsync(
+            options.LoadBalancer, services.GetRequiredService<RouteNetlink>(), services.GetRequiredService<CommandRunner>(), networkNamespace: null, ct);
+        services.GetRequiredService<OpenedBalancer>().Balancer = opened.Balancer;
+        logger.LogInformation("load balancer: {Plane} ({Reason})", opened.Balancer.Plane, opened.Reason);
     }
 
     private static async Task<WorkflowRuntime> OpenRuntimeAsync(IServiceProvider services, FlannelFlowOptions options, CancellationToken ct)
@@ -256,6 +287,11 @@ public static class Daemon
             ct);
         services.GetRequiredService<OpenedRuntime>().Runtime = runtime;
         return runtime;
+    }
+
+    private sealed class OpenedBalancer
+    {
+        public ILoadBalancer? Balancer { get; set; }
     }
 
     /// <summary>The runtime is opened asynchronously, after the container of services is built; this is where they find it.</summary>

@@ -12,8 +12,9 @@ public sealed class DefinitionsTests
         var definitions = DefinitionLoader.LoadFolder(Folder, Catalog());
         Assert.Equal(
             [
-                "endpoint-dns", "endpoint-join", "endpoint-leave", "network-allocate", "network-create", "network-free", "network-idle", "network-remove",
-                "network-restore", "network-resume", "pool-allocate", "pool-release",
+                "backend-add", "backend-remove", "balancing-mend", "endpoint-dns", "endpoint-join", "endpoint-leave", "network-allocate",
+                "network-create", "network-free", "network-idle", "network-remove", "network-restore", "network-resume", "pool-allocate",
+                "pool-release", "service-publish", "service-withdraw",
             ],
             definitions.Select(definition => definition.Id).Order(StringComparer.Ordinal));
     }
@@ -42,6 +43,10 @@ public sealed class DefinitionsTests
     [InlineData("endpoint-join", "ep/{EndpointId} Exclusive, net/{NetworkId} Shared")]
     [InlineData("endpoint-dns", "dns/{EndpointId} Exclusive")]
     [InlineData("endpoint-leave", "ep/{EndpointId} Exclusive, net/{NetworkId} Shared")]
+    [InlineData("service-publish", "net/{NetworkId} Shared, balancing/{NetworkId} Exclusive")]
+    [InlineData("service-withdraw", "net/{NetworkId} Shared, balancing/{NetworkId} Exclusive")]
+    [InlineData("backend-add", "net/{NetworkId} Shared, balancing/{NetworkId} Shared, backend/{ServiceId}/{NetworkId}/{Address} Exclusive")]
+    [InlineData("backend-remove", "net/{NetworkId} Shared, balancing/{NetworkId} Shared, backend/{ServiceId}/{NetworkId}/{Address} Exclusive")]
     public void Lanes_OfNetworksAndEndpoints_KeepThemApart(string definitionId, string lanes)
     {
         var definition = DefinitionLoader.LoadFolder(Folder, Catalog()).Single(candidate => candidate.Id == definitionId);
@@ -50,7 +55,7 @@ public sealed class DefinitionsTests
 
     // Loading looks at types and properties only; nothing is executed.
     private static ActivityCatalog Catalog() =>
-        new ActivitySet(null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!).Catalog();
+        new ActivitySet(null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!).Catalog();
 
     private static string FindFolder()
     {

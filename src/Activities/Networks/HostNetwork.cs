@@ -32,6 +32,9 @@ public static class NetworkDevices
 
     public static string Bridge(int vni) => $"{BridgePrefix}{vni}";
 
+    /// <summary>Carries the VIPs of the network's services on this host.</summary>
+    public static string Vip(int vni) => $"ffvip.{vni}";
+
     /// <summary>The end of an endpoint's veth that stays on the host: 44 bits of Docker's random endpoint id.</summary>
     public static string HostVeth(string endpointId) => HostVethPrefix + endpointId[..Math.Min(EndpointDigits, endpointId.Length)];
 

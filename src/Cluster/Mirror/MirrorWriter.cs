@@ -16,7 +16,8 @@ public sealed record ClusterObjects(
 public sealed class MirrorWriter(IEtcd etcd, ClusterKeys keys)
 {
     /// <summary>Networks, services, and the tasks of nodes that are down. How many keys were written or deleted.</summary>
-    public async Task<int> WriteClusterAsync(Func<CancellationToken, Task<ClusterObjects>> askDocker, CancellationToken ct)
+    /// <param name="askDocker">Null: this host's engine is no manager, and nothing is written.</param>
+    public async Task<int> WriteClusterAsync(Func<CancellationToken, Task<ClusterObjects?>> askDocker, CancellationToken ct)
     {
         var read = await etcd.TransactAsync(
             EtcdTransaction.ReadAll(
@@ -24,7 +25,7 @@ public sealed class MirrorWriter(IEtcd etcd, ClusterKeys keys)
                 new EtcdOperation.Read(EtcdKeys.Under(keys.DockerServices)),
                 new EtcdOperation.Read(EtcdKeys.Under(keys.DockerContainers))),
             ct);
-        var docker = await askDocker(ct);
+        if (await askDocker(ct) is not { } docker) return 0;
         return await ApplyAsync(
             [
                 .. MirrorDiff.Of(read.Ranges[0].Entries, docker.Networks.ToDictionary(network => keys.DockerNetwork(network.Id), MirrorJson.Write)),

@@ -2,6 +2,7 @@ using System.Globalization;
 using FlannelFlow.Cluster.Addressing;
 using FlannelFlow.Dns.Names;
 using FlannelFlow.Dns.Serving;
+using FlannelFlow.Linux.LoadBalancing;
 
 namespace FlannelFlow.Host;
 
@@ -62,6 +63,18 @@ public sealed class ConfigurationReader(IConfiguration configuration)
             Dns = new DnsOptions(
                 OneOf("DNS_DOCKER_COMPATIBILITY_MODE", "true", "true", "false") == "true" ? MatchMode.FirstNetwork : MatchMode.AllNetworks,
                 Number("DNS_TTL", DnsOptions.DefaultTtl, 0, 3600)),
+            LoadBalancer = new LoadBalancerOptions
+            {
+                Plane = OneOf("LOAD_BALANCER", "auto", "auto", "ipvs", "nftables") switch
+                {
+                    "ipvs" => LoadBalancerPlane.Ipvs,
+                    "nftables" => LoadBalancerPlane.Nftables,
+                    _ => null,
+                },
+                TcpIdleTimeout = Seconds("LOAD_BALANCER_TCP_IDLE_TIMEOUT", 7800, 1, 432_000),
+                TcpFinTimeout = Seconds("LOAD_BALANCER_TCP_FIN_TIMEOUT", 120, 1, 3600),
+                UdpTimeout = Seconds("LOAD_BALANCER_UDP_TIMEOUT", 300, 1, 86_400),
+            },
         };
         _problems.AddRange(options.Addresses.Validate());
         return _problems.Count == 0 ? options : throw new ConfigurationException(_problems);

@@ -1,5 +1,6 @@
 using FlannelFlow.Cluster.Addressing;
 using FlannelFlow.Dns.Serving;
+using FlannelFlow.Linux.LoadBalancing;
 
 namespace FlannelFlow.Host;
 
@@ -21,6 +22,7 @@ public sealed record FlannelFlowOptions
     public required AddressSpaceOptions Addresses { get; init; }
     public required ReconcileOptions Reconcile { get; init; }
     public required DnsOptions Dns { get; init; }
+    public required LoadBalancerOptions LoadBalancer { get; init; }
     public required string LogLevel { get; init; }
 
     /// <summary>

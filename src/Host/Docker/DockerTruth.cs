@@ -57,19 +57,27 @@ public sealed class DockerTruth(FlannelFlowOptions options) : IDisposable
         },
         ct);
 
-    /// <summary>Whether this engine is a manager of a swarm, so that it knows networks, services and nodes.</summary>
-    /// <exception cref="DockerUnavailableException">The engine did not answer.</exception>
-    public Task<bool> IsManagerAsync(CancellationToken ct) => AskAsync(
-        "its swarm", async () => (await _client.System.GetSystemInfoAsync(ct)).Swarm?.ControlAvailable == true, ct);
-
-    /// <summary>Our networks, the services on them, and the nodes that are down. A manager that is not the leader asks the leader (swarmkit: raftproxy).</summary>
+    /// <summary>
+    /// Our networks, the services on them, and the nodes that are down; null if this engine is no manager of a swarm. A manager that is not
+    /// the leader asks the leader (swarmkit: raftproxy).
+    /// </summary>
+    /// <remarks>Whether it is a manager is told by the refusal: /info starts programs to find their versions, and takes seconds on a busy host.</remarks>
     /// <exception cref="DockerUnavailableException">The engine did not answer, or the swarm has no leader.</exception>
-    public Task<ClusterObjects> ClusterAsync(CancellationToken ct) => AskAsync(
+    public Task<ClusterObjects?> ClusterAsync(CancellationToken ct) => AskAsync<ClusterObjects?>(
         "the swarm's networks, services and nodes",
         async () =>
         {
             // Services before networks: a service that is read has its networks read.
-            var services = await _client.Swarm.ListServicesAsync(new ServiceListParameters(), ct);
+            IList<SwarmService> services;
+            try
+            {
+                services = await _client.Swarm.ListServicesAsync(new ServiceListParameters(), ct);
+            }
+            catch (DockerApiException no) when (no.ResponseBody?.Contains("not a swarm manager", StringComparison.Ordinal) == true)
+            {
+                return null;
+            }
+
             var nodes = await _client.Swarm.ListNodesAsync(ct);
             var networks = (await _client.Networks.ListNetworksAsync(new NetworksListParameters(), ct))
                 .Select(DockerObjects.Network)

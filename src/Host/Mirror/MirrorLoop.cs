@@ -130,12 +130,11 @@ public sealed class MirrorLoop(
 
     private async Task<TimeSpan> WriteClusterAsync(CancellationToken ct)
     {
-        if (!await docker.IsManagerAsync(ct)) return options.Reconcile.Interval;
         var incomplete = false;
         await writer.WriteClusterAsync(
             async token =>
             {
-                var objects = await docker.ClusterAsync(token);
+                if (await docker.ClusterAsync(token) is not { } objects) return null;
                 incomplete = objects.Services.Any(DockerObjects.IsIncomplete);
                 foreach (var service in objects.Services) SayRefused(service);
                 return objects;

@@ -61,7 +61,7 @@ public sealed class MirrorWriterTests(EtcdProcess etcd) : IClassFixture<EtcdProc
     public async Task Manager_ThatAskedDockerEarlier_UndoesNothingThatAnotherLearntLater()
     {
         await ClusterAsync([Net1], []);
-        var late = new TaskCompletionSource<ClusterObjects>();
+        var late = new TaskCompletionSource<ClusterObjects?>();
         var asked = new TaskCompletionSource();
         var slow = Writer.WriteClusterAsync(
             _ =>
@@ -91,7 +91,7 @@ public sealed class MirrorWriterTests(EtcdProcess etcd) : IClassFixture<EtcdProc
     }
 
     private Task<int> ClusterAsync(NetworkRecord[] networks, ServiceRecord[] services, params string[] down) =>
-        Writer.WriteClusterAsync(_ => Task.FromResult(new ClusterObjects(networks, services, down.ToHashSet())), Ct);
+        Writer.WriteClusterAsync(_ => Task.FromResult<ClusterObjects?>(new ClusterObjects(networks, services, down.ToHashSet())), Ct);
 
     private Task<int> ContainersAsync(string host, params ContainerRecord[] containers) =>
         Writer.WriteContainersAsync(host, _ => Task.FromResult<IReadOnlyCollection<ContainerRecord>>(containers), Ct);

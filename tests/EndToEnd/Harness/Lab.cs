@@ -78,9 +78,13 @@ public abstract class Lab : IAsyncLifetime
         return Said.ByAsync(Run.LabScript, arguments, environment, ct ?? Run.Ct);
     }
 
-    /// <summary>Without the hosts' presence, which their acknowledgements change at any time.</summary>
+    /// <summary>
+    /// Without the hosts' presence, which their acknowledgements change at any time; a provisional address is the same before and after it is
+    /// known to be spare.
+    /// </summary>
     public async Task<string> EtcdDumpAsync() => string.Join('\n', (await CommandAsync(["etcd-dump"])).Checked().Split('\n')
-        .Where(line => !line.StartsWith("/flannelflow/hosts/", StringComparison.Ordinal)));
+        .Where(line => !line.StartsWith("/flannelflow/hosts/", StringComparison.Ordinal))
+        .Select(line => line.Replace("\"state\":\"spare\"", "\"state\":\"reserved\"", StringComparison.Ordinal)));
 
     public async Task<string> EtcdctlAsync(params string[] arguments) => (await CommandAsync(["etcdctl", .. arguments])).Checked();
 
@@ -155,7 +159,8 @@ public abstract class Lab : IAsyncLifetime
         Run.Say($"the lab was not bare after the last test, its FlannelFlow state is deleted:\n{left}");
         await Task.WhenAll(_hosts.Select(host => host.TryShAsync(
             "kill -9 $(cat /run/flannelflow.lab.pid) $(pgrep -x flanneld); " +
-            "for l in $(ip -br link | grep -oE '^(ffbr|ffv|ffc|flannel)[.0-9a-f]*'); do ip link del $l; done; nft delete table inet flannelflow; " +
+            "for l in $(ip -br link | grep -oE '^(ffbr|ffvip|ffv|ffc|flannel)[.0-9a-f]*'); do ip link del $l; done; " +
+            "nft delete table inet flannelflow; nft delete table ip flannelflow-nat; " +
             "iptables -S DOCKER-USER | grep flannelflow | sed 's/^-A/-D/' | while read -r rule; do iptables $rule; done; " +
             "rm -rf /var/lib/flannelflow/networks /var/lib/flannelflow/journal.db* /var/lib/flannelflow/crashed-at-*")));
         await EtcdctlAsync("del", "/", "--prefix");
