@@ -80,9 +80,9 @@ internal sealed class JournalReader(Journal journal, JournalWriter writer)
             if (!await writer.ProgressAfter(afterSeq).WaitAsync(ct)) yield break;
             long committed = writer.CommittedSeq;
             List<JournalEvent> page = Select(
-                "SELECT seq, at, instance, definition_id, kind, activity_id, activity_type, attempt, detail FROM journal WHERE seq > ? ORDER BY seq LIMIT ?",
+                "SELECT seq, at, instance, definition_id, kind, activity_id, activity_type, attempt, detail FROM journal WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?",
                 ReadEvent,
-                afterSeq, EventPage);
+                afterSeq, committed, EventPage);
             foreach (JournalEvent row in page)
             {
                 yield return row;

@@ -217,9 +217,11 @@ internal sealed class JournalWriter : IDisposable
         _commit.Run();
         if (_transaction.LastSeq > CommittedSeq) Volatile.Write(ref _commits, _commits + 1);
         foreach (Pending pending in group) Pass(pending.Point, "after-commit");
-        foreach (Pending pending in group) pending.Tell();
-        if (_transaction.LastSeq == CommittedSeq) return;
+        // Before anybody is told: who was finds that CommittedSeq has it.
+        bool isProgress = _transaction.LastSeq > CommittedSeq;
         Volatile.Write(ref _committedSeq, _transaction.LastSeq);
+        foreach (Pending pending in group) pending.Tell();
+        if (!isProgress) return;
         Interlocked.Exchange(ref _progress, new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously)).SetResult(true);
     }
 
