@@ -1,5 +1,6 @@
 using FlannelFlow.Durability.Tests;
 using FlannelFlow.Durability.Tests.Crashes;
+using FlannelFlow.Durability.Tests.Journals;
 using FlannelFlow.Durability.Tests.Kills;
 using FlannelFlow.Durability.Tests.PowerLoss;
 using Xunit.Runner.InProc.SystemConsole;
@@ -12,6 +13,7 @@ try
         ["crash", .. var options] => await CrashCommand.RunAsync(new Arguments(options, "--scenario", "--at", "--then", "--every", "--parallel")),
         ["kill", .. var options] => await KillCommand.RunAsync(new Arguments(options, "--cycles", "--seed", "--folder")),
         ["powerloss", .. var options] => await PowerLossCommand.RunAsync(new Arguments(options, "--images", "--cuts", "--seed")),
+        ["record", .. var options] => await RecordCommand.RunAsync(new Arguments(options, "--folder", "--version")),
         ["victim", .. var arguments] => await Victim.RunAsync(arguments),
         _ => await ConsoleRunner.Run(args),
     };

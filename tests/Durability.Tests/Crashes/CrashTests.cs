@@ -6,7 +6,7 @@ namespace FlannelFlow.Durability.Tests.Crashes;
 [Trait("Takes", "long")]
 public sealed class CrashTests
 {
-    private const int PairsEveryNth = 25;
+    private const int PairsEveryNth = 40;
 
     public static TheoryData<string> Shipped => [.. ShippedScenarios.Files.Select(file => file.Name)];
 

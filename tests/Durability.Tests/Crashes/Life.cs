@@ -24,8 +24,8 @@ internal sealed class Life
         _scenario = scenario;
         _world = world;
         _points = new CrashOnce(crash);
-        // Between two processes a minute goes by.
-        _time = new FakeTimeProvider(world.Now.AddMinutes(1));
+        // Between two processes a second goes by.
+        _time = new FakeTimeProvider(world.Now.AddSeconds(1));
     }
 
     /// <param name="Outcome">The end as text; null if it crashed before.</param>
@@ -92,7 +92,7 @@ internal sealed class Life
     /// <summary>To the end of all instances: as a caller who asks again with the same key, as time, as an operator. False if it crashed.</summary>
     private async Task<bool> LeadAsync(WorkflowRuntime runtime, CancellationToken ct)
     {
-        Task<WorkflowAnswer> answer = runtime.RunAsync(_scenario.Start, ct);
+        Task answer = _scenario.Start is { } start ? runtime.RunAsync(start, ct) : Task.CompletedTask;
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(ct);
         Task clock = KeepTimeAsync(runtime, ended.Token);
         var open = new HashSet<InstanceId>();

@@ -6,7 +6,8 @@ namespace FlannelFlow.Durability.Tests.Crashes;
 /// <summary>A story that is told again and again, with the process dying at another place each time.</summary>
 /// <param name="Definitions">The texts that the runtime loads.</param>
 /// <param name="Catalog">The activities, playing in a kernel.</param>
-internal sealed record Scenario(string Name, IReadOnlyList<DefinitionFile> Definitions, Func<FakeKernel, ActivityCatalog> Catalog, StartWorkflow Start)
+/// <param name="Start">What a caller asks, in each life; null if it only goes on with what is there.</param>
+internal sealed record Scenario(string Name, IReadOnlyList<DefinitionFile> Definitions, Func<FakeKernel, ActivityCatalog> Catalog, StartWorkflow? Start)
 {
     /// <summary>Things that are there before.</summary>
     public IReadOnlyList<string> Have { get; init; } = [];

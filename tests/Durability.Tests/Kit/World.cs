@@ -10,6 +10,10 @@ internal sealed class World : IDisposable
     public string Folder { get; } = Directory.CreateDirectory(Path.Combine(Root, $"fft-durability-{Guid.NewGuid():N}")).FullName;
     public FakeKernel Kernel { get; }
     public DateTimeOffset Now { get; set; } = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
+
+    /// <summary>Whether the journal is older than the kernel, which then does not know of all its effects.</summary>
+    public bool HasPast { get; set; }
+
     public string JournalPath => Path.Combine(Folder, "journal.db");
 
     /// <summary>By idempotency key: at how many ends of a process the execution was under way.</summary>

@@ -57,22 +57,33 @@ internal sealed class RecordedLoad : IDisposable
             options, catalog, DefinitionLoader.Load(Definitions, catalog), TimeProvider.System, NullLoggerFactory.Instance, ct))
         {
             runtime.Resume();
-            var work = Parallel.ForEachAsync(Enumerable.Range(0, instances), new ParallelOptions { MaxDegreeOfParallelism = 4, CancellationToken = ct }, async (i, token) =>
+            using var ended = CancellationTokenSource.CreateLinkedTokenSource(ct);
+            Task listener = ListenAsync(runtime, disk, told, ended.Token);
+            await Parallel.ForEachAsync(Enumerable.Range(0, instances), new ParallelOptions { MaxDegreeOfParallelism = 4, CancellationToken = ct }, async (i, token) =>
                 await runtime.RunAsync(new StartWorkflow(i % 3 == 0 ? "undone" : "done", $"k{i}", new JsonObject()), token));
-            await foreach (JournalEvent e in runtime.FollowAsync(0, ct))
-            {
-                // What is told is durable by then, so it was written before this moment.
-                told.Add((disk.Moment, e.Seq));
-                if (e.Seq < runtime.CommittedSeq) continue;
-                if (work.IsCompleted && runtime.Instances(new InstanceFilter(null, null, Limit: int.MaxValue)).All(i => i.FinishedAt is not null) && e.Seq == runtime.CommittedSeq) break;
-            }
-            await work;
+            // What was answered early goes on.
+            while (!runtime.Instances(new InstanceFilter(null, null, Limit: int.MaxValue)).All(i => i.FinishedAt is not null))
+                await Task.Delay(TimeSpan.FromMilliseconds(10), TimeProvider.System, ct);
+            await ended.CancelAsync();
+            await listener;
             logLeft?.Invoke(world);
         }
         DiskShim.Forget(world.Folder);
         var load = new RecordedLoad(world, disk, History.Read(world.JournalPath));
         load._told.AddRange(told);
         return load;
+    }
+
+    /// <summary>What is told is durable by then, so it was written before this moment.</summary>
+    private static async Task ListenAsync(WorkflowRuntime runtime, RecordingDisk disk, List<(int, long)> told, CancellationToken ct)
+    {
+        try
+        {
+            await foreach (JournalEvent e in runtime.FollowAsync(0, ct)) told.Add((disk.Moment, e.Seq));
+        }
+        catch (OperationCanceledException) when (ct.IsCancellationRequested)
+        {
+        }
     }
 
     public void Dispose() => World.Dispose();

@@ -24,6 +24,14 @@ public sealed class FakeKernel
         }
     }
 
+    public IReadOnlyList<string> Things
+    {
+        get
+        {
+            lock (_gate) return [.. _things];
+        }
+    }
+
     /// <summary>In order: "+bridge#1" (ensure, attempt 1), "-bridge#2" (undo, attempt 2).</summary>
     public IReadOnlyList<string> Calls
     {

@@ -1,0 +1,36 @@
+using FlannelFlow.Durability.Tests.Crashes;
+using FlannelFlow.Durability.Tests.Kit;
+
+namespace FlannelFlow.Durability.Tests.Journals;
+
+/// <summary>A journal of the past, with the kernel as it was then: a process died in the middle of a scenario.</summary>
+/// <remarks>
+/// The files of Journals/ are SQL; comments at their head say the scenario, what the kernel has, and what it has in the end. They are
+/// written once, by tests/campaigns/record, and never changed: later code must go on with them.
+/// </remarks>
+internal sealed record RecordedJournal(string Scenario, IReadOnlyList<string> Has, string Ends, string Sql)
+{
+    private const string ScenarioLine = "-- scenario: ", HasLine = "-- has: ", EndsLine = "-- ends with: ";
+
+    /// <summary>Dies at the middle one of the scenario's points, right after an effect if there is one near.</summary>
+    public static async Task<RecordedJournal> RecordAsync(Scenario scenario)
+    {
+        using World calm = World.Fresh(scenario.Kernel());
+        var crashes = (await Life.LiveAsync(scenario, calm, crash: null)).Crashes;
+        Crash middle = crashes.Skip(crashes.Count / 2).FirstOrDefault(c => c.Point.EndsWith("after-effect", StringComparison.Ordinal)) ?? crashes[crashes.Count / 2];
+        using World world = World.Fresh(scenario.Kernel());
+        await Life.LiveAsync(scenario, world, middle);
+        SqlText.Execute("DELETE FROM definitions WHERE hash NOT IN (SELECT definition_hash FROM instances)", world.JournalPath);
+        return new RecordedJournal(scenario.Name, world.Kernel.Things, calm.Kernel.Text, SqlText.Dump(world.JournalPath));
+    }
+
+    public static RecordedJournal Parse(string text)
+    {
+        string[] lines = text.Split('\n');
+        string Line(string prefix) => lines.First(line => line.StartsWith(prefix, StringComparison.Ordinal))[prefix.Length..];
+        return new RecordedJournal(
+            Line(ScenarioLine), [.. lines.Where(line => line.StartsWith(HasLine, StringComparison.Ordinal)).Select(line => line[HasLine.Length..])], Line(EndsLine), text);
+    }
+
+    public override string ToString() => $"{ScenarioLine}{Scenario}\n{string.Concat(Has.Select(thing => $"{HasLine}{thing}\n"))}{EndsLine}{Ends}\n{Sql}";
+}
