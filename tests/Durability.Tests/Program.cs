@@ -3,6 +3,7 @@ using FlannelFlow.Durability.Tests.Crashes;
 using FlannelFlow.Durability.Tests.Journals;
 using FlannelFlow.Durability.Tests.Kills;
 using FlannelFlow.Durability.Tests.PowerLoss;
+using FlannelFlow.Durability.Tests.Simulation;
 using Xunit.Runner.InProc.SystemConsole;
 
 // A campaign of tests/campaigns, or the test runner.
@@ -14,6 +15,7 @@ try
         ["kill", .. var options] => await KillCommand.RunAsync(new Arguments(options, "--cycles", "--seed", "--folder")),
         ["powerloss", .. var options] => await PowerLossCommand.RunAsync(new Arguments(options, "--images", "--cuts", "--seed")),
         ["record", .. var options] => await RecordCommand.RunAsync(new Arguments(options, "--folder", "--version")),
+        ["simulate", .. var options] => await SimulationCommand.RunAsync(new Arguments(options, "--from", "--seeds", "--parallel")),
         ["victim", .. var arguments] => await Victim.RunAsync(arguments),
         _ => await ConsoleRunner.Run(args),
     };

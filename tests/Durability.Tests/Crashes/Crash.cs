@@ -19,7 +19,8 @@ internal sealed record Crash(string Point, int Occurrence, bool Ambiguous = fals
 }
 
 /// <summary>Remembers the points that a life passes, and ends it at one of them.</summary>
-internal sealed class CrashOnce(Crash? crash) : ICrashPoints
+/// <param name="nth">Or at the nth point, whatever it is.</param>
+internal sealed class CrashOnce(Crash? crash, int nth = 0) : ICrashPoints
 {
     /// <summary>sqlite3.h.</summary>
     private const int IoErrorFsync = 10 | (4 << 8);
@@ -48,10 +49,11 @@ internal sealed class CrashOnce(Crash? crash) : ICrashPoints
             int occurrence = _occurrences[name] = _occurrences.GetValueOrDefault(name) + 1;
             _passed.Add(new Crash(name, occurrence));
             if (name.EndsWith("after-commit", StringComparison.Ordinal)) _passed.Add(new Crash(name, occurrence, Ambiguous: true));
-            if (crash is null || crash.Point != name || crash.Occurrence != occurrence) return;
+            bool isHere = nth > 0 ? _occurrences.Values.Sum() == nth : crash is not null && crash.Point == name && crash.Occurrence == occurrence;
+            if (!isHere) return;
             Crashed = true;
         }
-        if (crash.Ambiguous) throw new SqliteException("disk I/O error", 10, IoErrorFsync);
+        if (crash?.Ambiguous == true && point.Moment.EndsWith("after-commit", StringComparison.Ordinal)) throw new SqliteException("disk I/O error", 10, IoErrorFsync);
         throw new SimulatedCrashException(point);
     }
 }

@@ -19,11 +19,11 @@ internal sealed class Life
     private readonly CrashOnce _points;
     private readonly List<string> _stops = [];
 
-    private Life(Scenario scenario, World world, Crash? crash)
+    private Life(Scenario scenario, World world, CrashOnce points)
     {
         _scenario = scenario;
         _world = world;
-        _points = new CrashOnce(crash);
+        _points = points;
         // Between two processes a second goes by.
         _time = new FakeTimeProvider(world.Now.AddSeconds(1));
     }
@@ -32,9 +32,11 @@ internal sealed class Life
     /// <param name="Crashes">The ends that it could have had.</param>
     public sealed record Story(string? Outcome, IReadOnlyList<Crash> Crashes, bool Crashed);
 
-    public static async Task<Story> LiveAsync(Scenario scenario, World world, Crash? crash)
+    public static Task<Story> LiveAsync(Scenario scenario, World world, Crash? crash) => LiveAsync(scenario, world, new CrashOnce(crash));
+
+    public static async Task<Story> LiveAsync(Scenario scenario, World world, CrashOnce points)
     {
-        var life = new Life(scenario, world, crash);
+        var life = new Life(scenario, world, points);
         return await life.LiveAsync();
     }
 
@@ -58,7 +60,11 @@ internal sealed class Life
         try
         {
             bool ended = await LeadAsync(runtime, patience.Token);
-            if (ended) outcome = await new Verdict(runtime, _world).OutcomeAsync(patience.Token);
+            if (ended)
+            {
+                outcome = await new Verdict(runtime, _world).OutcomeAsync(patience.Token);
+                _scenario.Check?.Invoke(runtime, _world.Kernel);
+            }
         }
         catch (RuntimeStoppedException) when (_points.Crashed)
         {
@@ -92,17 +98,19 @@ internal sealed class Life
     /// <summary>To the end of all instances: as a caller who asks again with the same key, as time, as an operator. False if it crashed.</summary>
     private async Task<bool> LeadAsync(WorkflowRuntime runtime, CancellationToken ct)
     {
-        Task answer = _scenario.Start is { } start ? runtime.RunAsync(start, ct) : Task.CompletedTask;
+        Task answer = Task.WhenAll(_scenario.More.Concat(_scenario.Start is { } first ? [first] : []).Select(start => runtime.RunAsync(start, ct)));
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(ct);
         Task clock = KeepTimeAsync(runtime, ended.Token);
         var open = new HashSet<InstanceId>();
+        int accepted = 0;
         try
         {
             await foreach (JournalEvent happened in runtime.FollowAsync(0, ct))
             {
                 await ActAsync(runtime, happened, open, ct);
                 if (_scenario.React is { } react) await react(runtime, happened);
-                if (open.Count > 0 || happened.Seq < runtime.CommittedSeq) continue;
+                if (happened.Kind == JournalEventKind.Accepted) accepted++;
+                if (accepted <= _scenario.More.Count || open.Count > 0 || happened.Seq < runtime.CommittedSeq) continue;
                 await answer;
                 if (_points.Crashed) return false;
                 return true;
@@ -162,6 +170,11 @@ internal sealed class Life
     /// <summary>An operator who looks what is done already, and does the rest.</summary>
     private async Task OperateAsync(WorkflowRuntime runtime, InstanceId id, CancellationToken ct)
     {
+        if (_scenario.Judge is { } judge)
+        {
+            await runtime.AlterAsync(id, judge(runtime, runtime.Instance(id)!), "alice", "looked", ct);
+            return;
+        }
         var rest = _scenario.Operator.Skip(runtime.Audit(id).Count).ToList();
         if (rest.Count > 0 && rest[^1] is Alteration.Retry or Alteration.Skip)
         {

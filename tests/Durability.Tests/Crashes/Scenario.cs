@@ -9,6 +9,9 @@ namespace FlannelFlow.Durability.Tests.Crashes;
 /// <param name="Start">What a caller asks, in each life; null if it only goes on with what is there.</param>
 internal sealed record Scenario(string Name, IReadOnlyList<DefinitionFile> Definitions, Func<FakeKernel, ActivityCatalog> Catalog, StartWorkflow? Start)
 {
+    /// <summary>What other callers ask at the same time.</summary>
+    public IReadOnlyList<StartWorkflow> More { get; init; } = [];
+
     /// <summary>Things that are there before.</summary>
     public IReadOnlyList<string> Have { get; init; } = [];
 
@@ -20,6 +23,12 @@ internal sealed record Scenario(string Name, IReadOnlyList<DefinitionFile> Defin
 
     /// <summary>What an operator does, in order, when the instance is suspended.</summary>
     public IReadOnlyList<Alteration> Operator { get; init; } = [];
+
+    /// <summary>What an operator does, in place of <see cref="Operator"/>, each time an instance is suspended.</summary>
+    public Func<WorkflowRuntime, InstanceRow, Alteration>? Judge { get; init; }
+
+    /// <summary>What must hold at the end beside what always must.</summary>
+    public Action<WorkflowRuntime, FakeKernel>? Check { get; init; }
 
     /// <summary>What the world does about an event, such as sending a signal. Told of all events in every life: must hold when done before.</summary>
     public Func<WorkflowRuntime, JournalEvent, Task>? React { get; init; }

@@ -16,6 +16,19 @@ internal sealed class Verdict(WorkflowRuntime runtime, World world)
     public async Task<string> OutcomeAsync(CancellationToken ct)
     {
         var events = await EventsAsync(ct);
+        try
+        {
+            return Outcome(events);
+        }
+        catch (BrokenInvariantException e)
+        {
+            var told = events.Select(h => $"  {h.Seq} {h.Instance.Value[^4..]} {h.Kind} {h.ActivityId}#{h.Attempt} {h.Detail}");
+            throw new BrokenInvariantException($"{e.Message}\n{string.Join('\n', told)}\n  calls: {string.Join(' ', world.Kernel.Calls)}");
+        }
+    }
+
+    private string Outcome(List<JournalEvent> events)
+    {
         var text = new StringBuilder();
         var instances = runtime.Instances(new InstanceFilter(null, null, Limit: 1000)).OrderBy(i => i.DefinitionId).ThenBy(i => i.IdempotencyKey);
         foreach (InstanceRow instance in instances)

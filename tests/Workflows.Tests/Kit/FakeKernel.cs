@@ -94,6 +94,12 @@ public sealed class FakeKernel
 
     public void EnsureNot(string thing, ActivityExecution execution) => Touch("-" + thing, execution, () => _things.Remove(thing));
 
+    /// <summary>The call that this execution just made counts as one that threw.</summary>
+    public void CountFault(ActivityExecution execution)
+    {
+        lock (_gate) _faulted[execution.IdempotencyKey] = _faulted.GetValueOrDefault(execution.IdempotencyKey) + 1;
+    }
+
     /// <summary>An effect that leaves nothing behind.</summary>
     public void Look(string thing, ActivityExecution execution) => Touch("?" + thing, execution, () => { });
 
