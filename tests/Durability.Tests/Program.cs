@@ -1,3 +1,4 @@
+using System.Globalization;
 using FlannelFlow.Durability.Tests;
 using FlannelFlow.Durability.Tests.Crashes;
 using FlannelFlow.Durability.Tests.Journals;
@@ -16,6 +17,7 @@ try
         ["powerloss", .. var options] => await PowerLossCommand.RunAsync(new Arguments(options, "--images", "--cuts", "--seed")),
         ["record", .. var options] => await RecordCommand.RunAsync(new Arguments(options, "--folder", "--version")),
         ["simulate", .. var options] => await SimulationCommand.RunAsync(new Arguments(options, "--from", "--seeds", "--parallel")),
+        ["agree", var folder, var kills] => await KillCommand.AgreeAsync(folder, int.Parse(kills, CultureInfo.InvariantCulture)),
         ["victim", .. var arguments] => await Victim.RunAsync(arguments),
         _ => await ConsoleRunner.Run(args),
     };

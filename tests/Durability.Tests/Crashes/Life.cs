@@ -172,7 +172,14 @@ internal sealed class Life
     {
         if (_scenario.Judge is { } judge)
         {
-            await runtime.AlterAsync(id, judge(runtime, runtime.Instance(id)!), "alice", "looked", ct);
+            try
+            {
+                await runtime.AlterAsync(id, judge(runtime, runtime.Instance(id)!), "alice", "looked", ct);
+            }
+            catch (AlterationRefusedException)
+            {
+                // Another branch came in between: it is being undone already.
+            }
             return;
         }
         var rest = _scenario.Operator.Skip(runtime.Audit(id).Count).ToList();

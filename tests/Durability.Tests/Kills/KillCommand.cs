@@ -31,4 +31,19 @@ internal static class KillCommand
             return 1;
         }
     }
+
+    /// <summary>For tests/campaigns/machine: of a folder whose victim ran to its end.</summary>
+    public static async Task<int> AgreeAsync(string folder, int kills)
+    {
+        try
+        {
+            Console.WriteLine(await Agreement.CheckAsync(folder, kills, early: 0));
+            return 0;
+        }
+        catch (DisagreementException e)
+        {
+            await Console.Error.WriteLineAsync(e.Message);
+            return 1;
+        }
+    }
 }
