@@ -175,9 +175,11 @@ public sealed class DnsServers(
 
         /// <summary>Its last endpoint left; whoever waited for the gate begins anew with another entry.</summary>
         public bool IsGone { get; set; }
+
         public SandboxFacts? Facts { get; set; }
+
         public ServedSandbox? Served { get; set; }
-        
+
         /// <summary>Their networks, by endpoint.</summary>
         public Dictionary<string, string> Endpoints { get; } = new(StringComparer.Ordinal);
     }
