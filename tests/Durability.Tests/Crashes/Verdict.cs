@@ -80,14 +80,14 @@ internal sealed class Verdict(WorkflowRuntime runtime, World world)
     {
         var effects = world.Kernel.EffectsByKey;
         var faults = world.Kernel.FaultsByKey;
-        WorkflowDefinition definition = runtime.Definitions.Single(d => d.Hash == instance.DefinitionHash);
+        WorkflowDefinition? definition = Loaded(instance);
         foreach (ExecutionRow e in executions)
         {
             string forward = string.Create(CultureInfo.InvariantCulture, $"{instance.Id}/{e.Seq}-{e.ActivityId}");
             foreach (string key in (string[])[forward, forward + "/undo"])
             {
                 // One that probes finds out what it did before its end.
-                bool asks = key == forward && definition.Step(e.ActivityId)?.Recovery == RecoveryMode.Probe;
+                bool asks = key == forward && definition?.Step(e.ActivityId)?.Recovery == RecoveryMode.Probe;
                 int times = effects.GetValueOrDefault(key);
                 int allowed = 1 + (asks ? 0 : world.InDoubt.GetValueOrDefault(key)) + faults.GetValueOrDefault(key);
                 Check(times <= allowed, $"{key} had its effect {times} times, {allowed} are allowed");
@@ -103,14 +103,16 @@ internal sealed class Verdict(WorkflowRuntime runtime, World world)
         var undone = events.Where(e => e.Kind == JournalEventKind.StepCompensated).Select(e => e.ActivityId!);
         var rows = executions.Where(e => e.Status == ExecutionStatus.Compensated).OrderByDescending(e => (e.Ended, e.Seq)).Select(e => e.ActivityId);
         Check(rows.SequenceEqual(undone), $"compensated {string.Join(' ', undone)}; in reverse it is {string.Join(' ', rows)}");
-        if (instance.Status != InstanceStatus.Compensated) return;
-        WorkflowDefinition definition = runtime.Definitions.Single(d => d.Hash == instance.DefinitionHash);
+        if (instance.Status != InstanceStatus.Compensated || Loaded(instance) is not { } definition) return;
         foreach (ExecutionRow e in executions)
         {
             bool left = definition.Step(e.ActivityId) is { Compensate: true } && e.Status is not (ExecutionStatus.Compensated or ExecutionStatus.CompensationSkipped);
             Check(!left, $"{instance.DefinitionId} is undone, its {e.ActivityId} is {e.Status}");
         }
     }
+
+    /// <summary>Null for an instance of a recorded journal whose definition has changed since: it goes by the one in its journal.</summary>
+    private WorkflowDefinition? Loaded(InstanceRow instance) => runtime.Definitions.SingleOrDefault(d => d.Hash == instance.DefinitionHash);
 
     private static void Check(bool holds, string otherwise)
     {
