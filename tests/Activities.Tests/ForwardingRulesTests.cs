@@ -77,6 +77,19 @@ public sealed class ForwardingRulesTests : IAsyncLifetime
         Assert.Null(await _table!.ListAsync(Ct));
     }
 
+    [Fact]
+    public async Task Remove_TwoAtOneMoment_EachTakingTheOtherForThere_LeavesNothing()
+    {
+        var before = await StateAsync();
+        await _rules!.EnsureAsync(6514, Red, Ct);
+        await _rules.EnsureAsync(6515, Blue, Ct);
+        await _rules.RemoveAsync(6514, Red, () => false, Ct);
+        await _rules.RemoveAsync(6515, Blue, () => false, Ct);
+
+        Assert.Equal(before, await StateAsync());
+        Assert.Null(await _table!.ListAsync(Ct));
+    }
+
     /// <summary>Sets come back in the kernel's order, which differs by history: lines are compared as sets of words.</summary>
     private async Task<string> StateAsync()
     {

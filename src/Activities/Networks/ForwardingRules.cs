@@ -103,16 +103,28 @@ public sealed class ForwardingRules(NftTable nft, Iptables iptables) : IDisposab
         }
     }
 
-    private Task RemoveDropsAsync(int vni, IPv4Network pool, bool isLast, CancellationToken ct) => isLast
-        ? nft.DeleteAsync(ct)
-        // Each thing is added before it is deleted: nft 1.0 has no "destroy", and deleting what is not there fails the transaction.
-        : nft.ApplyAsync(
-            [
-                .. EmptyTable,
-                .. Elements(vni, pool).Select(elements => $"add element {elements}"),
-                .. Elements(vni, pool).Select(elements => $"delete element {elements}"),
-            ],
-            ct);
+    private async Task RemoveDropsAsync(int vni, IPv4Network pool, bool isLast, CancellationToken ct)
+    {
+        if (!isLast)
+        {
+            // Each thing is added before it is deleted: nft 1.0 has no "destroy", and deleting what is not there fails the transaction.
+            await nft.ApplyAsync(
+                [
+                    .. EmptyTable,
+                    .. Elements(vni, pool).Select(elements => $"add element {elements}"),
+                    .. Elements(vni, pool).Select(elements => $"delete element {elements}"),
+                ],
+                ct);
+        }
+
+        // Of two networks that leave at one moment, each still sees the other on this host: the rules say who was the last.
+        if (isLast || await HasNoPoolAsync(ct)) await nft.DeleteAsync(ct);
+    }
+
+    private async Task<bool> HasNoPoolAsync(CancellationToken ct) =>
+        await nft.ListJsonAsync(ct) is { } objects
+        && objects.Select(item => item?["set"]).FirstOrDefault(set => set?["name"]?.GetValue<string>() == "fabric_pools") is { } pools
+        && pools["elem"] is not System.Text.Json.Nodes.JsonArray { Count: > 0 };
 
     public void Dispose() => _gate.Dispose();
 

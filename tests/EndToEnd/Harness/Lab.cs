@@ -130,7 +130,7 @@ public abstract class Lab : IAsyncLifetime
 
         for (var rounds = 0; Bare.Difference(await SnapshotAsync()) is { } left; rounds++)
         {
-            if (rounds == 30)
+            if (rounds == 100)
             {
                 await StartAnewAsync(left);
                 return;
@@ -158,7 +158,7 @@ public abstract class Lab : IAsyncLifetime
     {
         Run.Say($"the lab was not bare after the last test, its FlannelFlow state is deleted:\n{left}");
         await Task.WhenAll(_hosts.Select(host => host.TryShAsync(
-            "kill -9 $(cat /run/flannelflow.lab.pid) $(pgrep -x flanneld); " +
+            "kill -9 $(cat /run/flannelflow.lab.pid) $(pgrep -x flanneld); while [ -d /proc/$(cat /run/flannelflow.lab.pid) ]; do sleep .05; done; " +
             "for l in $(ip -br link | grep -oE '^(ffbr|ffvip|ffv|ffc|flannel)[.0-9a-f]*'); do ip link del $l; done; " +
             "nft delete table inet flannelflow; nft delete table ip flannelflow-nat; " +
             "iptables -S DOCKER-USER | grep flannelflow | sed 's/^-A/-D/' | while read -r rule; do iptables $rule; done; " +
