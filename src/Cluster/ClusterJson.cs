@@ -3,6 +3,7 @@ using System.Text.Json.Serialization;
 using FlannelFlow.Cluster.Addresses;
 using FlannelFlow.Cluster.Addressing;
 using FlannelFlow.Cluster.LoadBalancing;
+using FlannelFlow.Cluster.Operations;
 using FlannelFlow.Cluster.Pools;
 
 namespace FlannelFlow.Cluster;
@@ -17,11 +18,14 @@ namespace FlannelFlow.Cluster;
         typeof(CamelCaseEnumConverter<PoolState>),
         typeof(CamelCaseEnumConverter<AddressKind>),
         typeof(CamelCaseEnumConverter<AddressState>),
+        typeof(CamelCaseEnumConverter<RequestState>),
     ])]
 [JsonSerializable(typeof(PoolRecord))]
 [JsonSerializable(typeof(VniRecord))]
 [JsonSerializable(typeof(AddressValue))]
 [JsonSerializable(typeof(MarkRecord))]
+[JsonSerializable(typeof(WorkflowSummary))]
+[JsonSerializable(typeof(OperatorRequest))]
 internal sealed partial class ClusterJson : JsonSerializerContext;
 
 /// <summary>flannel's records: Go's names, matched without regard to case as Go's encoding/json does.</summary>

@@ -61,6 +61,12 @@ public sealed record ClusterKeys
 
     public string Host(string host) => Hosts + host;
 
+    /// <summary>Summaries of its open and failed workflows.</summary>
+    public string HostWorkflows(string host) => $"{Hosts}{host}/workflows/";
+
+    /// <summary>What people on other hosts want of its workflows.</summary>
+    public string HostRequests(string host) => $"{Hosts}{host}/requests/";
+
     public EtcdKeys All => EtcdKeys.Under(Prefix + "/");
 }
 

@@ -1,5 +1,3 @@
-using System.Text.Json.Serialization;
-
 namespace FlannelFlow.Cluster.Draining;
 
 public enum DrainReason
@@ -17,12 +15,10 @@ public enum DrainReason
     Operator,
 }
 
-/// <summary>That a container drains, as its record in etcd says it to all hosts. Times are lengths: the hosts' clocks need not agree.</summary>
+/// <summary>That a container drains, as its record in etcd says it to all hosts. Each counts its time from when it heard: their clocks need not agree.</summary>
 /// <param name="Id">New for each drain, so that a second drain of a container is another one.</param>
 /// <param name="Since">By the clock of whoever began it: which of two began later, for people and for the choice of who is held open.</param>
-/// <param name="LimitSeconds">After so long the connections that are left are cut.</param>
-public sealed record DrainRecord(string Id, DrainReason Reason, DateTimeOffset Since, double LimitSeconds)
+public sealed record DrainRecord(string Id, DrainReason Reason, DateTimeOffset Since)
 {
-    [JsonIgnore]
-    public TimeSpan Limit => TimeSpan.FromSeconds(LimitSeconds);
+    public static DrainRecord Begin(DrainReason reason, DateTimeOffset now) => new(Guid.CreateVersion7(now).ToString("n")[..20], reason, now);
 }

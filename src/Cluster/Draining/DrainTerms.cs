@@ -44,7 +44,7 @@ public sealed record DrainTerms(TimeSpan Poll, TimeSpan MinimumGrace, TimeSpan U
             Poll = Seconds(PollLabel, 0.05, 10) ?? Poll,
             MinimumGrace = Seconds(MinimumGraceLabel, 0, 3600) ?? MinimumGrace,
             UdpGrace = Seconds(UdpGraceLabel, 0, 3600) ?? UdpGrace,
-            FixedLimit = Seconds(LimitLabel, 0, 86_400),
+            FixedLimit = Seconds(LimitLabel, 0, 86_400) ?? FixedLimit,
         };
         return terms with { Refused = refused.ToImmutable() };
 

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using FlannelFlow.Cluster.Addressing;
+using FlannelFlow.Cluster.Draining;
 using FlannelFlow.Cluster.Mirror;
 
 namespace FlannelFlow.Cluster.LoadBalancing;
@@ -15,8 +16,9 @@ public readonly record struct ServiceInNetwork(string ServiceId, string NetworkI
 public sealed record DesiredLoadBalancer(
     ServiceInNetwork Service, string ServiceName, IPv4Address Vip, string Scheduler, ImmutableArray<DesiredBackend> Backends);
 
-/// <param name="Weight">From 1. A backend that drains is not in it yet: it gets that state with draining.</param>
-public sealed record DesiredBackend(string ContainerId, IPv4Address Address, int Weight);
+/// <param name="Weight">0: it drains, and gets no new connection. From 1 otherwise, also if it drains and is held open.</param>
+/// <param name="Drain">Null: it does not drain.</param>
+public sealed record DesiredBackend(string ContainerId, IPv4Address Address, int Weight, DrainRecord? Drain = null);
 
 /// <summary>From the mirror to load balancers: pure.</summary>
 public static class DesiredLoadBalancers
@@ -42,27 +44,42 @@ public static class DesiredLoadBalancers
             ? Of(service, network, state.Containers.Values.Where(container => container.Task?.ServiceId == which.ServiceId))
             : null;
 
+    /// <summary>
+    /// Services that were removed while their tasks still run: Docker releases name and VIP at once, the tasks have their stop grace. What load balancer
+    /// they have stays until then, and so do its marks.
+    /// </summary>
+    public static IReadOnlySet<ServiceInNetwork> Lingering(MirrorState state) => state.Containers.Values
+        .Where(container => container.Task is { } task && !state.Services.ContainsKey(task.ServiceId))
+        .SelectMany(container => container.Networks.Select(network => new ServiceInNetwork(container.Task!.ServiceId, network.NetworkId)))
+        .ToHashSet();
+
     private static DesiredLoadBalancer? Of(ServiceRecord service, ServiceNetwork network, IEnumerable<ContainerRecord> tasks)
     {
         if (service.Mode != EndpointMode.Vip || network.Vip is not { } vip) return null;
         var settings = ServiceSettings.Of(service.Labels);
+        var living = tasks.Where(task => task.Networks.Any(endpoint => endpoint.NetworkId == network.NetworkId) && (task.IsUp || IsDraining(task))).ToList();
+        var heldOpen = BackendLife.HeldOpen(living.Select(task => (task.Id, IsDraining(task) ? task.Drain?.Since ?? DateTimeOffset.MinValue : (DateTimeOffset?)null)));
         return new DesiredLoadBalancer(
             new ServiceInNetwork(service.Id, network.NetworkId),
             service.Name,
             vip,
             settings.Scheduler,
             [
-                .. tasks
-                    .Where(task => task is { IsUp: true, State: ContainerState.Ready })
+                .. living
                     .SelectMany(task => task.Networks
                         .Where(endpoint => endpoint.NetworkId == network.NetworkId)
-                        .Select(endpoint => new DesiredBackend(task.Id, endpoint.Address, WeightOf(task, settings))))
+                        .Select(endpoint => IsDraining(task)
+                            ? new DesiredBackend(task.Id, endpoint.Address, task.Id == heldOpen ? BackendLife.HeldOpenWeight : 0, task.Drain)
+                            : new DesiredBackend(task.Id, endpoint.Address, WeightOf(task, settings))))
 
                     // One address, one backend: of two records (an address that came back sooner than its old record went) either is right.
-                    .GroupBy(backend => backend.Address, (_, same) => same.MinBy(backend => backend.ContainerId, StringComparer.Ordinal)!)
+                    // The one that does not drain is the newer.
+                    .GroupBy(backend => backend.Address, (_, same) => same.OrderBy(backend => backend.Drain is not null).ThenBy(backend => backend.ContainerId, StringComparer.Ordinal).First())
                     .OrderBy(backend => backend.Address),
             ]);
     }
+
+    private static bool IsDraining(ContainerRecord task) => task.State == ContainerState.Draining;
 
     /// <summary>The container's own label goes before its service's, so that a rolling update can give its new tasks another weight.</summary>
     private static int WeightOf(ContainerRecord task, ServiceSettings service)

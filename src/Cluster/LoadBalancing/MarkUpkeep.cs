@@ -12,7 +12,10 @@ public sealed class MarkUpkeep(MarkAllocator allocator)
     /// <summary>One look at all marks. How many pairs were released.</summary>
     public async Task<int> LookAsync(MirrorState state, CancellationToken ct)
     {
-        var unused = (await allocator.ListAsync(ct)).Where(marks => DesiredLoadBalancers.Of(state, marks.Service) is null).ToList();
+        var lingering = DesiredLoadBalancers.Lingering(state);
+        var unused = (await allocator.ListAsync(ct))
+            .Where(marks => DesiredLoadBalancers.Of(state, marks.Service) is null && !lingering.Contains(marks.Service))
+            .ToList();
         foreach (var gone in _unusedAt.Keys.Except(unused).ToList()) _unusedAt.Remove(gone);
         var released = 0;
         foreach (var marks in unused)

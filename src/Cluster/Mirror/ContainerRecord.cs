@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Text.Json.Serialization;
 using FlannelFlow.Cluster.Addressing;
+using FlannelFlow.Cluster.Draining;
 
 namespace FlannelFlow.Cluster.Mirror;
 
@@ -33,6 +34,8 @@ public enum ContainerState
 /// <param name="State">Ours, not Docker's: whoever reads Docker anew keeps it.</param>
 /// <param name="Networks">Its endpoints in networks of ours, by network id.</param>
 /// <param name="Labels">Those that begin with <c>flannelflow.</c></param>
+/// <param name="StopGraceSeconds">Between the stop signal and SIGKILL, where the container has its own (docker run --stop-timeout).</param>
+/// <param name="Drain">With <see cref="ContainerState.Draining"/> only. Ours, too.</param>
 public sealed record ContainerRecord(
     string Id,
     string Host,
@@ -42,11 +45,16 @@ public sealed record ContainerRecord(
     ContainerState State,
     ImmutableArray<ContainerNetwork> Networks,
     ImmutableSortedDictionary<string, string> Labels,
-    ContainerTask? Task = null)
+    ContainerTask? Task = null,
+    double? StopGraceSeconds = null,
+    DrainRecord? Drain = null)
 {
     /// <summary>As docker ps shows it: the first twelve digits, which are also a name of the container.</summary>
     [JsonIgnore]
     public string ShortId => Id[..Math.Min(12, Id.Length)];
+
+    [JsonIgnore]
+    public TimeSpan? StopGrace => StopGraceSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : null;
 
     /// <summary>Runs and is healthy, as far as it is asked: Docker itself puts a task into its service at this moment.</summary>
     [JsonIgnore]

@@ -155,6 +155,8 @@ public sealed class DockerMirror(IEtcd etcd, ClusterKeys keys, TimeProvider time
     {
         lock (_gate)
         {
+            // A change of what hosts tell of their workflows is none of the mirror's: nobody is woken for it.
+            if (ReferenceEquals(state, _current)) return;
             foreach (var key in state.Unreadable.Except(_current?.Unreadable ?? []))
                 log.LogWarning("{Key} in etcd is no record of this version, it counts as absent", key);
             _current = state;

@@ -2,6 +2,7 @@ using System.Diagnostics.CodeAnalysis;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using System.Text.Json.Serialization.Metadata;
+using FlannelFlow.Cluster.Draining;
 
 namespace FlannelFlow.Cluster.Mirror;
 
@@ -17,6 +18,7 @@ namespace FlannelFlow.Cluster.Mirror;
         typeof(CamelCaseEnumConverter<EndpointMode>),
         typeof(CamelCaseEnumConverter<ContainerHealth>),
         typeof(CamelCaseEnumConverter<ContainerState>),
+        typeof(CamelCaseEnumConverter<DrainReason>),
     ])]
 [JsonSerializable(typeof(NetworkRecord))]
 [JsonSerializable(typeof(ServiceRecord))]

@@ -66,14 +66,15 @@ public sealed record MirrorState
             if (change.Entry.Key.StartsWith(keys.Docker, StringComparison.Ordinal)) revision = Math.Max(revision, change.Entry.ModRevision);
         }
 
-        return state with { Revision = revision };
+        return ReferenceEquals(state, this) && revision == Revision ? this : state with { Revision = revision };
     }
 
     private MirrorState Put(ClusterKeys keys, string key, string value)
     {
+        if (MirrorKey.Parse(keys, key) is not { } parsed) return this;
+
         // What stood there goes first: a record that turned unreadable is absent, not stale.
         var without = Without(keys, key);
-        if (MirrorKey.Parse(keys, key) is not { } parsed) return this;
         switch (parsed.Kind)
         {
             case MirrorKind.Network when MirrorJson.TryRead(value, MirrorJsonContext.Default.NetworkRecord, out var network) && network.Id == parsed.Id:

@@ -1,3 +1,4 @@
+using FlannelFlow.Cluster.Draining;
 using FlannelFlow.Cluster.Etcd;
 
 namespace FlannelFlow.Cluster.Mirror;
@@ -13,7 +14,7 @@ public sealed record ClusterObjects(
 /// wrote it since that read. So a manager that asked Docker earlier never undoes what another learnt later; it does nothing, and comes
 /// to the same end with its next look. Only what differs is written.
 /// </remarks>
-public sealed class MirrorWriter(IEtcd etcd, ClusterKeys keys)
+public sealed class MirrorWriter(IEtcd etcd, ClusterKeys keys, DrainTerms terms, TimeProvider time)
 {
     /// <summary>Networks, services, and the tasks of nodes that are down. How many keys were written or deleted.</summary>
     /// <param name="askDocker">Null: this host's engine is no manager, and nothing is written.</param>
@@ -40,7 +41,7 @@ public sealed class MirrorWriter(IEtcd etcd, ClusterKeys keys)
     {
         var read = await etcd.RangeAsync(EtcdKeys.Under(keys.DockerContainersOf(host)), ct);
         var docker = await askDocker(ct);
-        return await ApplyAsync(MirrorDiff.OfContainers(keys, read.Entries, docker), ct);
+        return await ApplyAsync(MirrorDiff.OfContainers(keys, read.Entries, docker, terms, time.GetUtcNow()), ct);
     }
 
     /// <summary>Each key by itself: another's write of one holds no other up.</summary>
@@ -81,14 +82,15 @@ public static class MirrorDiff
         ];
     }
 
-    public static IReadOnlyList<MirrorChange> OfContainers(ClusterKeys keys, IReadOnlyCollection<EtcdEntry> there, IReadOnlyCollection<ContainerRecord> running)
+    /// <param name="running">As Docker has them: all ready.</param>
+    /// <param name="now">By this host's clock, which also began what its containers drain for.</param>
+    public static IReadOnlyList<MirrorChange> OfContainers(
+        ClusterKeys keys, IReadOnlyCollection<EtcdEntry> there, IReadOnlyCollection<ContainerRecord> running, DrainTerms terms, DateTimeOffset now)
     {
-        var draining = Records(there).Where(pair => pair.Record.State == ContainerState.Draining).Select(pair => pair.Entry.Key).ToHashSet(StringComparer.Ordinal);
+        var known = Records(there).ToDictionary(pair => pair.Entry.Key, pair => pair.Record, StringComparer.Ordinal);
         return Of(there, running
             .Select(container => (Key: keys.DockerContainer(container.Host, container.Id), Container: container))
-            .ToDictionary(
-                pair => pair.Key,
-                pair => MirrorJson.Write(draining.Contains(pair.Key) ? pair.Container with { State = ContainerState.Draining } : pair.Container)));
+            .ToDictionary(pair => pair.Key, pair => MirrorJson.Write(ContainerDrain.Next(known.GetValueOrDefault(pair.Key), pair.Container, terms, now))));
     }
 
     /// <summary>The deletion of all tasks that ran on these nodes.</summary>

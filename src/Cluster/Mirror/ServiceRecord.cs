@@ -18,6 +18,7 @@ public enum EndpointMode
 /// <param name="Networks">Those of ours that it is on, by network id.</param>
 /// <param name="Labels">The service's own that begin with <c>flannelflow.</c></param>
 /// <param name="Ports">Those that the service publishes, by target port and protocol.</param>
+/// <param name="StopGraceSeconds">Between the stop signal and SIGKILL of its tasks; null is Docker's default.</param>
 /// <param name="Status">What of its labels was refused, in words; null when nothing was. The defaults stand in their place.</param>
 public sealed record ServiceRecord(
     string Id,
@@ -26,7 +27,8 @@ public sealed record ServiceRecord(
     ImmutableArray<ServiceNetwork> Networks,
     ImmutableSortedDictionary<string, string> Labels,
     ImmutableArray<ServicePort> Ports,
-    ServiceStatus? Status = null);
+    ServiceStatus? Status = null,
+    double? StopGraceSeconds = null);
 
 /// <param name="Vip">The address that Swarm gave the service in the network; null with dnsrr, and until the leader has allocated it.</param>
 /// <param name="Aliases">Further names of the service in this network (<c>--network name=…,alias=…</c>).</param>

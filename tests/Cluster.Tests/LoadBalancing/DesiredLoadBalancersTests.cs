@@ -40,15 +40,14 @@ public sealed class DesiredLoadBalancersTests
         ])));
 
     [Theory]
-    [InlineData(ContainerHealth.None, ContainerState.Ready, true)]
-    [InlineData(ContainerHealth.Healthy, ContainerState.Ready, true)]
-    [InlineData(ContainerHealth.Starting, ContainerState.Ready, false)]
-    [InlineData(ContainerHealth.Unhealthy, ContainerState.Ready, false)]
-    [InlineData(ContainerHealth.Healthy, ContainerState.Draining, false)]
-    public void Task_IsABackend_WhenItIsHealthyAsFarAsItIsAsked(ContainerHealth health, ContainerState state, bool isBackend) =>
+    [InlineData(ContainerHealth.None, true)]
+    [InlineData(ContainerHealth.Healthy, true)]
+    [InlineData(ContainerHealth.Starting, false)]
+    [InlineData(ContainerHealth.Unhealthy, false)]
+    public void Task_IsABackend_WhenItIsHealthyAsFarAsItIsAsked(ContainerHealth health, bool isBackend) =>
         Assert.Equal(
             isBackend ? "web red 10.1.0.2 wrr: 10.1.2.3*1" : "web red 10.1.0.2 wrr:",
-            Text(State([Web], Container("c1", "n1", "web", ("red", "10.1.2.3", null)) with { Health = health, State = state }), "red"));
+            Text(State([Web], Container("c1", "n1", "web", ("red", "10.1.2.3", null)) with { Health = health }), "red"));
 
     [Fact]
     public void Weight_IsTheContainersLabel_ElseTheServices()

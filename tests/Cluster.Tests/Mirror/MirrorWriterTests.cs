@@ -1,3 +1,4 @@
+using FlannelFlow.Cluster.Draining;
 using FlannelFlow.Cluster.Etcd;
 using FlannelFlow.Cluster.Mirror;
 using FlannelFlow.Cluster.Tests.Support;
@@ -17,7 +18,7 @@ public sealed class MirrorWriterTests(EtcdProcess etcd) : IClassFixture<EtcdProc
 
     private static CancellationToken Ct => TestContext.Current.CancellationToken;
 
-    private MirrorWriter Writer => new(etcd.Store, _keys);
+    private MirrorWriter Writer => new(etcd.Store, _keys, DrainTerms.Default, TimeProvider.System);
 
     [Fact]
     public async Task Write_WhatDiffersAndNothingElse()
@@ -48,12 +49,13 @@ public sealed class MirrorWriterTests(EtcdProcess etcd) : IClassFixture<EtcdProc
     [Fact]
     public async Task Container_ThatDrains_DrainsOn_WhenDockerIsReadAnew()
     {
+        var drains = ContainerDrain.Draining(C1, new DrainRecord("d", DrainReason.DesiredState, DateTimeOffset.UnixEpoch));
         await ContainersAsync("n1", C1, C2);
-        await etcd.Store.PutAsync(_keys.DockerContainer("n1", "c1"), MirrorJson.Write(C1 with { State = ContainerState.Draining }), EtcdLeaseId.None, Ct);
+        await etcd.Store.PutAsync(_keys.DockerContainer("n1", "c1"), MirrorJson.Write(drains), EtcdLeaseId.None, Ct);
         Assert.Equal(0, await ContainersAsync("n1", C1, C2));
         Assert.Equal(1, await ContainersAsync("n1", C1 with { Health = ContainerHealth.Unhealthy }, C2));
         Assert.Equal(
-            MirrorJson.Write(C1 with { Health = ContainerHealth.Unhealthy, State = ContainerState.Draining }),
+            MirrorJson.Write(drains with { Health = ContainerHealth.Unhealthy }),
             (await etcd.Store.RangeAsync(EtcdKeys.One(_keys.DockerContainer("n1", "c1")), Ct)).Entries[0].Value);
     }
 

@@ -1,0 +1,22 @@
+using System.Text.Json.Nodes;
+
+namespace FlannelFlow.Cluster.Operations;
+
+public enum RequestState
+{
+    Asked,
+    Done,
+
+    /// <summary>It made no sense there; Answer says why. Nothing was changed.</summary>
+    Refused,
+}
+
+/// <summary>
+/// <c>hosts/&lt;host&gt;/requests/&lt;id&gt;</c>: what a person wants of a workflow of that host; that host does it, with its audit row, and answers in place.
+/// On an etcd lease: one that nobody takes goes by itself.
+/// </summary>
+/// <param name="Kind">show, retry, force or cancel.</param>
+/// <param name="Instance">The workflow's id.</param>
+/// <param name="From">The host on which the person was.</param>
+public sealed record OperatorRequest(
+    string Id, string Kind, string Instance, string Who, string Why, string From, RequestState State, string? Refusal = null, JsonNode? Answer = null);
