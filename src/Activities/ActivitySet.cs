@@ -1,4 +1,5 @@
 using FlannelFlow.Activities.Dns;
+using FlannelFlow.Activities.Draining;
 using FlannelFlow.Activities.Endpoints;
 using FlannelFlow.Activities.Flannel;
 using FlannelFlow.Activities.Ipam;
@@ -6,11 +7,14 @@ using FlannelFlow.Activities.LoadBalancing;
 using FlannelFlow.Activities.Networks;
 using FlannelFlow.Cluster.Addresses;
 using FlannelFlow.Cluster.Addressing;
+using FlannelFlow.Cluster.Draining;
 using FlannelFlow.Cluster.LoadBalancing;
+using FlannelFlow.Cluster.Mirror;
 using FlannelFlow.Cluster.Pools;
 using FlannelFlow.Linux.LoadBalancing;
 using FlannelFlow.Linux.Netlink;
 using FlannelFlow.Workflows;
+using Microsoft.Extensions.Logging;
 
 namespace FlannelFlow.Activities;
 
@@ -30,6 +34,12 @@ public sealed class ActivitySet(
     MarkAllocator marks,
     HostBalancing balancing,
     ILoadBalancer balancer,
+    DockerMirror mirror,
+    ConnectionSampler connections,
+    OpenDrains drains,
+    DrainTerms drainTerms,
+    DrainMetrics drainMetrics,
+    ILoggerFactory loggers,
     TimeProvider time)
 {
     public ActivityCatalog Catalog() => new ActivityCatalog()
@@ -67,6 +77,10 @@ public sealed class ActivitySet(
         .Add(new WithdrawNetwork(balancer))
         .Add(new AddBackend(balancing, balancer))
         .Add(new RemoveBackend(balancing, balancer))
+        .Add(new SetWeightZero(mirror, balancer, drainTerms, time))
+        .Add(new WaitForConnections(mirror, balancer, connections, drains, drainTerms, time))
+        .Add(new RemoveDestination(mirror, balancer))
+        .Add(new AcknowledgeDrain(mirror, drainMetrics, time, loggers))
         .Add(new MendLoadBalancers(balancer));
 
     /// <summary>What a fault of an activity means to the engine: our own refusals and etcd's "no" are final, all else may pass.</summary>

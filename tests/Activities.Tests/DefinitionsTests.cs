@@ -4,7 +4,7 @@ namespace FlannelFlow.Activities.Tests;
 
 public sealed class DefinitionsTests
 {
-    private static string Folder { get; } = FindFolder();
+    internal static string Folder { get; } = FindFolder();
 
     [Fact]
     public void Definitions_OfThisRepository_Load()
@@ -12,9 +12,9 @@ public sealed class DefinitionsTests
         var definitions = DefinitionLoader.LoadFolder(Folder, Catalog());
         Assert.Equal(
             [
-                "backend-add", "backend-remove", "balancing-mend", "endpoint-dns", "endpoint-join", "endpoint-leave", "network-allocate",
-                "network-create", "network-free", "network-idle", "network-remove", "network-restore", "network-resume", "pool-allocate",
-                "pool-release", "service-publish", "service-withdraw",
+                "backend-add", "backend-remove", "balancing-mend", "connection-drain", "endpoint-dns", "endpoint-join", "endpoint-leave",
+                "network-allocate", "network-create", "network-free", "network-idle", "network-remove", "network-restore", "network-resume",
+                "pool-allocate", "pool-release", "service-publish", "service-withdraw",
             ],
             definitions.Select(definition => definition.Id).Order(StringComparer.Ordinal));
     }
@@ -45,6 +45,7 @@ public sealed class DefinitionsTests
     [InlineData("endpoint-leave", "ep/{EndpointId} Exclusive, net/{NetworkId} Shared")]
     [InlineData("service-publish", "net/{NetworkId} Shared, balancing/{NetworkId} Exclusive")]
     [InlineData("service-withdraw", "net/{NetworkId} Shared, balancing/{NetworkId} Exclusive")]
+    [InlineData("connection-drain", "backend/{ServiceId}/{NetworkId}/{Address} Exclusive")]
     [InlineData("backend-add", "net/{NetworkId} Shared, balancing/{NetworkId} Shared, backend/{ServiceId}/{NetworkId}/{Address} Exclusive")]
     [InlineData("backend-remove", "net/{NetworkId} Shared, balancing/{NetworkId} Shared, backend/{ServiceId}/{NetworkId}/{Address} Exclusive")]
     public void Lanes_OfNetworksAndEndpoints_KeepThemApart(string definitionId, string lanes)
@@ -55,7 +56,7 @@ public sealed class DefinitionsTests
 
     // Loading looks at types and properties only; nothing is executed.
     private static ActivityCatalog Catalog() =>
-        new ActivitySet(null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!).Catalog();
+        new ActivitySet(null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!).Catalog();
 
     private static string FindFolder()
     {

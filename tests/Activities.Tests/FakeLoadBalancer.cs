@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Net;
 using FlannelFlow.Linux.LoadBalancing;
 
@@ -13,6 +14,15 @@ public sealed class FakeLoadBalancer : ILoadBalancer
     public IReadOnlyList<string> Schedulers { get; } = ["rr", "wrr"];
 
     public List<string> Strays { get; } = [];
+
+    /// <summary>Established TCP connections by backend.</summary>
+    public ConcurrentDictionary<IPAddress, int> Connections { get; } = new();
+
+    /// <summary>Null: the kernel works. Else what it says to every change of a backend and every count.</summary>
+    public Exception? Broken { get; set; }
+
+    /// <summary>Every change of a backend, in order.</summary>
+    public ConcurrentQueue<string> Changes { get; } = new();
 
     public Task<LoadBalancerTables> ReadAsync(CancellationToken ct) => Task.FromResult(new LoadBalancerTables(
         [.. _networks.Values.Select(network => new BalancedNetwork(network.Frame, [.. network.Services.Values]))], [.. Strays]));
@@ -37,26 +47,34 @@ public sealed class FakeLoadBalancer : ILoadBalancer
 
     public Task<bool> RemoveNetworkAsync(NetworkFrame frame, CancellationToken ct) => Task.FromResult(_networks.Remove(frame.Device));
 
-    public Task EnsureBackendAsync(VirtualServiceKey service, Backend backend, CancellationToken ct)
-    {
-        Change(service, backends => [.. backends.Where(other => !other.Address.Equals(backend.Address)), backend]);
-        return Task.CompletedTask;
-    }
+    public Task EnsureBackendAsync(VirtualServiceKey service, Backend backend, CancellationToken ct) => ChangeAsync(
+        backend.ToString(), () => Change(service, backends => [.. backends.Where(other => !other.Address.Equals(backend.Address)), backend]));
 
-    public Task RemoveBackendAsync(VirtualServiceKey service, IPAddress backend, CancellationToken ct)
-    {
-        if (_networks.Values.Any(network => network.Services.ContainsKey(service)))
-            Change(service, backends => [.. backends.Where(other => !other.Address.Equals(backend))]);
-        return Task.CompletedTask;
-    }
+    public Task RemoveBackendAsync(VirtualServiceKey service, IPAddress backend, CancellationToken ct) => ChangeAsync(
+        $"{backend} removed",
+        () =>
+        {
+            if (_networks.Values.Any(network => network.Services.ContainsKey(service)))
+                Change(service, backends => [.. backends.Where(other => !other.Address.Equals(backend))]);
+        });
 
-    public Task<IReadOnlyList<BackendConnections>> CountConnectionsAsync(IPAddress vip, CancellationToken ct) => throw new NotSupportedException();
+    public Task<IReadOnlyList<BackendConnections>> CountConnectionsAsync(IPAddress vip, CancellationToken ct) => Broken is { } fault
+        ? Task.FromException<IReadOnlyList<BackendConnections>>(fault)
+        : Task.FromResult<IReadOnlyList<BackendConnections>>([.. Connections.Select(pair => new BackendConnections(pair.Key) { Established = pair.Value })]);
 
     public void Dispose()
     {
     }
 
     public override string ToString() => LoadBalancerTables.ToText(_networks.Values.Select(network => new BalancedNetwork(network.Frame, [.. network.Services.Values])));
+
+    private Task ChangeAsync(string what, Action change)
+    {
+        if (Broken is { } fault) return Task.FromException(fault);
+        change();
+        Changes.Enqueue(what);
+        return Task.CompletedTask;
+    }
 
     private void Change(VirtualServiceKey key, Func<IReadOnlyList<Backend>, IReadOnlyList<Backend>> change)
     {

@@ -40,7 +40,8 @@ public sealed class HostBalancing(Func<MirrorState?> mirror, HostNetworks networ
     public string SchedulerOf(DesiredLoadBalancer balancer) =>
         schedulers.Contains(balancer.Scheduler) ? balancer.Scheduler : VirtualService.DefaultScheduler;
 
-    public static Backend BackendOf(DesiredBackend backend) => Backend.Active(backend.Address.ToIPAddress(), backend.Weight);
+    public static Backend BackendOf(DesiredBackend backend) =>
+        backend.Weight == 0 ? Backend.Draining(backend.Address.ToIPAddress()) : Backend.Active(backend.Address.ToIPAddress(), backend.Weight);
 }
 
 /// <summary>The mirror was not read yet since this daemon started.</summary>

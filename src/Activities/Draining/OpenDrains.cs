@@ -1,0 +1,32 @@
+using System.Collections.Concurrent;
+using System.Diagnostics.CodeAnalysis;
+using FlannelFlow.Workflows;
+
+namespace FlannelFlow.Activities.Draining;
+
+/// <summary>What goes on in a drain that waits on this host.</summary>
+/// <param name="Open">Connections through this host at the last count.</param>
+/// <param name="IsHeldOpen">It is the last backend of its service, and gets new connections.</param>
+public sealed record OpenDrain(int Open, bool IsHeldOpen, DateTimeOffset Deadline);
+
+/// <summary>The drains that wait on this host: to be seen, and to be ended by a person. In memory only: what must last is in the journal.</summary>
+public sealed class OpenDrains
+{
+    private readonly ConcurrentDictionary<InstanceId, Entry> _entries = new();
+
+    public OpenDrain? Find(InstanceId instance) => _entries.TryGetValue(instance, out var entry) ? entry.Seen : null;
+
+    /// <summary>Ends the wait now, and cuts what is left. False: it does not wait.</summary>
+    public bool Force(InstanceId instance) => _entries.TryGetValue(instance, out var entry) && entry.Forced.TrySetResult();
+
+    internal Entry Enter(InstanceId instance) => _entries[instance] = new Entry();
+
+    internal void Leave(InstanceId instance) => _entries.TryRemove(instance, out _);
+
+    internal sealed class Entry
+    {
+        public TaskCompletionSource Forced { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public OpenDrain? Seen { get; set; }
+    }
+}
