@@ -1,19 +1,23 @@
 using System.Text.Json.Nodes;
 using FlannelFlow.Activities;
 using FlannelFlow.Activities.Dns;
+using FlannelFlow.Activities.Draining;
 using FlannelFlow.Activities.Flannel;
 using FlannelFlow.Activities.LoadBalancing;
 using FlannelFlow.Activities.Networks;
 using FlannelFlow.Cluster;
 using FlannelFlow.Cluster.Addresses;
+using FlannelFlow.Cluster.Draining;
 using FlannelFlow.Cluster.Etcd;
 using FlannelFlow.Cluster.LoadBalancing;
 using FlannelFlow.Cluster.Mirror;
+using FlannelFlow.Cluster.Operations;
 using FlannelFlow.Cluster.Pools;
 using FlannelFlow.Dns.Serving;
 using FlannelFlow.Host.Api;
 using FlannelFlow.Host.Dns;
 using FlannelFlow.Host.Docker;
+using FlannelFlow.Host.Draining;
 using FlannelFlow.Host.LoadBalancing;
 using FlannelFlow.Host.Mirror;
 using FlannelFlow.Host.Plugin;
@@ -188,6 +192,7 @@ public static class Daemon
         app.MapJournal();
         app.MapWorkflows();
         app.MapLoadBalancers();
+        app.MapDrains();
     }
 
     private static void AddCluster(IServiceCollection services, FlannelFlowOptions options)
@@ -198,6 +203,7 @@ public static class Daemon
         services.AddSingleton(options.Addresses.ToAddressSpace());
         services.AddSingleton(new AddressAllocatorOptions { Quarantine = options.Etcd.Quarantine });
         services.AddSingleton<DockerMirror>().AddSingleton<MirrorWriter>();
+        services.AddSingleton<DrainWriter>().AddSingleton<OperationsStore>().AddSingleton(options.Drain).AddSingleton(options.DrainWatch);
         services.AddSingleton(new HostPresenceOptions(
             options.HostName, ThisHost.Version, ThisHost.UnderlayAddress(options), PresenceTimeToLive, AcknowledgeInterval));
         services.AddSingleton<HostPresence>();
@@ -240,6 +246,7 @@ public static class Daemon
         services.AddSingleton<PluginWorkflows>().AddSingleton<PluginCallEdge>().AddSingleton<NetworkDriver>().AddSingleton<IpamDriver>();
         services.AddSingleton<DockerTruth>();
         services.AddHostedService<HostReconciler>();
+        AddDraining(services);
         services.AddSingleton<RunningContainers>();
         services.AddHostedService<MirrorLoop>();
         services.AddHostedService<LoadBalancerLoop>();
@@ -260,6 +267,17 @@ public static class Daemon
         services.AddSingleton<DockerSandboxes>();
         services.AddSingleton<IDockerSandboxes>(provider => provider.GetRequiredService<DockerSandboxes>());
         services.AddHostedService<NamesLoop>();
+    }
+
+    private static void AddDraining(IServiceCollection services)
+    {
+        services.AddSingleton<ConnectionSampler>().AddSingleton<OpenDrains>().AddSingleton<DrainMetrics>();
+        services.AddSingleton<DrainTrigger>().AddSingleton<KillWatch>().AddSingleton<DesiredStateWatch>().AddSingleton<DrainOperations>().AddSingleton<DrainList>();
+        services.AddHostedService(provider => provider.GetRequiredService<KillWatch>());
+        services.AddHostedService(provider => provider.GetRequiredService<DesiredStateWatch>());
+        services.AddHostedService<StopSocket>();
+        services.AddHostedService<SummaryPublisher>();
+        services.AddHostedService<RequestLoop>();
     }
 
     private static async Task OpenLoadBalancerAsync(IServiceProvider services, FlannelFlowOptions options, Microsoft.Extensions.Logging.ILogger logger, CancellationToken ct)

@@ -72,7 +72,7 @@ public sealed class BalancingPlanTests
         var empty = new BalancedNetwork(Frame, []);
         Assert.Equal("balancing-mend", Plan([], empty));
         Assert.Equal("service-publish/web/net1", Plan([Wanted("10.128.16.2")], empty));
-        var steps = BalancingPlan.Of(Dictionary([]), Frames, new LoadBalancerTables([], ["a rule"]), Marks, service => service.Scheduler);
+        var steps = BalancingPlan.Of(Dictionary([]), Frames, new LoadBalancerTables([], ["a rule"]), Marks, service => service.Scheduler, NoneLingers);
         var mend = Assert.Single(steps);
         Assert.False(mend.MayRunBeside("any"));
         Assert.False(new BalancingStep("k", "s", mend.Start).MayRunBeside(mend.Scope));
@@ -95,6 +95,8 @@ public sealed class BalancingPlanTests
         Assert.Equal(13, progress.Seen([], State(13)));
     }
 
+    private static HashSet<ServiceInNetwork> NoneLingers => [];
+
     private static MirrorState State(long revision) => MirrorState.Empty with { Revision = revision };
 
     private static IPAddress Ip(string text) => IPAddress.Parse(text);
@@ -108,6 +110,6 @@ public sealed class BalancingPlanTests
     private static Dictionary<ServiceInNetwork, DesiredLoadBalancer> Dictionary(DesiredLoadBalancer[] wanted) => wanted.ToDictionary(balancer => balancer.Service);
 
     private static string Plan(DesiredLoadBalancer[] wanted, params BalancedNetwork[] held) => string.Join('\n', BalancingPlan
-        .Of(Dictionary(wanted), Frames, new LoadBalancerTables(held, []), Marks, service => service.Scheduler)
+        .Of(Dictionary(wanted), Frames, new LoadBalancerTables(held, []), Marks, service => service.Scheduler, NoneLingers)
         .Select(step => step.Key).Order(StringComparer.Ordinal));
 }

@@ -17,6 +17,7 @@ public static class CommandTree
             FollowCommand.Create(),
             WorkflowsCommand.Create(),
             DefinitionsCommand.Create(),
+            DrainsCommand.Create(),
         };
         root.SetAction((_, ct) => Daemon.RunAsync(ct));
         return root;

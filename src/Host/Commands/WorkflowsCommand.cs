@@ -204,7 +204,7 @@ public static class WorkflowsCommand
         return command;
     }
 
-    private static void Print(DaemonCall call, WorkflowDetail detail)
+    internal static void Print(DaemonCall call, WorkflowDetail detail)
     {
         call.Table(Columns, [Row(detail.Workflow, shortened: false)]);
         call.Line($"input     {detail.Input?.ToJsonString()}");

@@ -1,7 +1,9 @@
 using System.Globalization;
 using FlannelFlow.Cluster.Addressing;
+using FlannelFlow.Cluster.Draining;
 using FlannelFlow.Dns.Names;
 using FlannelFlow.Dns.Serving;
+using FlannelFlow.Host.Draining;
 using FlannelFlow.Linux.LoadBalancing;
 
 namespace FlannelFlow.Host;
@@ -63,6 +65,17 @@ public sealed class ConfigurationReader(IConfiguration configuration)
             Dns = new DnsOptions(
                 OneOf("DNS_DOCKER_COMPATIBILITY_MODE", "true", "true", "false") == "true" ? MatchMode.FirstNetwork : MatchMode.AllNetworks,
                 Number("DNS_TTL", DnsOptions.DefaultTtl, 0, 3600)),
+            Drain = new DrainTerms(
+                Poll: Seconds("DRAIN_POLL", DrainTerms.Default.Poll.TotalSeconds, 0.05, 10),
+                MinimumGrace: Seconds("DRAIN_MINIMUM_GRACE", DrainTerms.Default.MinimumGrace.TotalSeconds, 0, 3600),
+                UdpGrace: Seconds("DRAIN_UDP_GRACE", DrainTerms.Default.UdpGrace.TotalSeconds, 0, 3600),
+                StopGrace: Seconds("DRAIN_STOP_GRACE", DrainTerms.Default.StopGrace.TotalSeconds, 0, 86_400),
+                Hold: Seconds("DRAIN_HOLD", DrainTerms.Default.Hold.TotalSeconds, 0, 10),
+                Slack: Seconds("DRAIN_SLACK", DrainTerms.Default.Slack.TotalSeconds, 0, 3600)),
+            DrainWatch = new DrainWatchOptions(
+                BusyInterval: Seconds("TASK_POLL_BUSY", 0.2, 0.05, 10),
+                IdleInterval: Seconds("TASK_POLL", 1, 0.05, 60),
+                BusyTime: Seconds("TASK_POLL_BUSY_TIME", 30, 0, 3600)),
             LoadBalancer = new LoadBalancerOptions
             {
                 Plane = OneOf("LOAD_BALANCER", "auto", "auto", "ipvs", "nftables") switch

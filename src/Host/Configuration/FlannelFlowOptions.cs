@@ -1,5 +1,7 @@
 using FlannelFlow.Cluster.Addressing;
+using FlannelFlow.Cluster.Draining;
 using FlannelFlow.Dns.Serving;
+using FlannelFlow.Host.Draining;
 using FlannelFlow.Linux.LoadBalancing;
 
 namespace FlannelFlow.Host;
@@ -22,6 +24,10 @@ public sealed record FlannelFlowOptions
     public required AddressSpaceOptions Addresses { get; init; }
     public required ReconcileOptions Reconcile { get; init; }
     public required DnsOptions Dns { get; init; }
+
+    /// <summary>How backends are drained, where their service's labels do not say otherwise.</summary>
+    public required DrainTerms Drain { get; init; }
+    public required DrainWatchOptions DrainWatch { get; init; }
     public required LoadBalancerOptions LoadBalancer { get; init; }
     public required string LogLevel { get; init; }
 
@@ -32,6 +38,9 @@ public sealed record FlannelFlowOptions
 
     /// <summary>For tests of crashes: the point at which the engine kills the process, see docs/testing.md.</summary>
     public string? CrashAt { get; init; }
+
+    /// <summary>Where the runtime wrapper tells of a stop.</summary>
+    public string StopSocket => Path.Combine(RuntimeDirectory, "stop.sock");
 
     public string ApiSocket => Path.Combine(RuntimeDirectory, "api.sock");
 }

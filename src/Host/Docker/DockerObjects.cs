@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Globalization;
 using Docker.DotNet.Models;
 using FlannelFlow.Cluster.Addressing;
+using FlannelFlow.Cluster.Draining;
 using FlannelFlow.Cluster.LoadBalancing;
 using FlannelFlow.Cluster.Mirror;
 
@@ -42,7 +43,7 @@ public static class DockerObjects
         ];
         if (ours.IsEmpty) return null;
         var labels = Sorted(service.Spec?.Labels, name => name.StartsWith(OwnLabels, StringComparison.Ordinal));
-        var refused = ServiceSettings.Of(labels).Refused;
+        ImmutableArray<string> refused = [.. ServiceSettings.Of(labels).Refused, .. DrainTerms.Default.With(labels).Refused];
         return new ServiceRecord(
             service.ID,
             service.Spec?.Name ?? service.ID,
@@ -54,7 +55,8 @@ public static class DockerObjects
                     .Select(port => new ServicePort(port.Protocol ?? "tcp", (int)(port.TargetPort ?? 0), (int)(port.PublishedPort ?? 0)))
                     .OrderBy(port => port.Target).ThenBy(port => port.Protocol, StringComparer.Ordinal).ThenBy(port => port.Published),
             ],
-            refused.IsEmpty ? null : new Cluster.Mirror.ServiceStatus(refused));
+            refused.IsEmpty ? null : new Cluster.Mirror.ServiceStatus(refused),
+            service.Spec?.TaskTemplate?.ContainerSpec?.StopGracePeriod?.TotalSeconds);
 
         // The command line resolves names to ids, the API takes either.
         NetworkRecord? Find(string? target) => target is null ? null
@@ -94,7 +96,8 @@ public static class DockerObjects
             ContainerState.Ready,
             networks,
             Sorted(labels, name => name.StartsWith(OwnLabels, StringComparison.Ordinal)),
-            TaskOf(labels));
+            TaskOf(labels),
+            container.Config?.StopTimeout?.TotalSeconds);
     }
 
     private static ContainerNetwork? Endpoint(EndpointSettings endpoint)

@@ -112,6 +112,43 @@ public sealed class DockerTruth(FlannelFlowOptions options) : IDisposable
         },
         ct);
 
+    /// <summary>The ids of the tasks that Swarm wants to run; null if this engine is no manager.</summary>
+    /// <exception cref="DockerUnavailableException">The engine did not answer, or the swarm has no leader.</exception>
+    public Task<IReadOnlySet<string>?> WantedTasksAsync(CancellationToken ct) => AskAsync<IReadOnlySet<string>?>(
+        "the swarm's tasks",
+        async () =>
+        {
+            try
+            {
+                var filters = new Dictionary<string, IDictionary<string, bool>> { ["desired-state"] = new Dictionary<string, bool> { ["running"] = true } };
+                return (await _client.Tasks.ListAsync(new TasksListParameters { Filters = filters }, ct)).Select(task => task.ID).ToHashSet(StringComparer.Ordinal);
+            }
+            catch (DockerApiException noManager) when (noManager.StatusCode == HttpStatusCode.ServiceUnavailable)
+            {
+                // moby daemon/cluster/errors.go: errNoSwarm and errNotManager are "unavailable".
+                return null;
+            }
+        },
+        ct);
+
+    /// <summary>Whether Swarm wants a task to run. One that is gone it does not want.</summary>
+    /// <exception cref="DockerUnavailableException">The engine did not answer, or the swarm has no leader.</exception>
+    public Task<bool> IsTaskWantedAsync(string id, CancellationToken ct) => AskAsync(
+        $"task {id}",
+        async () =>
+        {
+            try
+            {
+                return (await _client.Tasks.InspectAsync(id, ct)).DesiredState is not (
+                    TaskState.Shutdown or TaskState.Remove or TaskState.Complete or TaskState.Failed or TaskState.Rejected or TaskState.Orphaned);
+            }
+            catch (DockerApiException missing) when (missing.StatusCode == HttpStatusCode.NotFound)
+            {
+                return false;
+            }
+        },
+        ct);
+
     /// <summary>Calls for each event until the stream ends, which is an error like no answer: events were lost.</summary>
     /// <param name="listening">Called when the engine has taken the request: what happens from then on is told.</param>
     /// <exception cref="DockerUnavailableException">The stream ended.</exception>

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Text.Json.Nodes;
 using FlannelFlow.Activities.LoadBalancing;
+using FlannelFlow.Cluster.Draining;
 using FlannelFlow.Cluster.LoadBalancing;
 using FlannelFlow.Linux.LoadBalancing;
 using FlannelFlow.Workflows;
@@ -30,12 +31,14 @@ public static class BalancingPlan
     /// <param name="held">What the kernel holds.</param>
     /// <param name="marks">All allocated marks, by index.</param>
     /// <param name="schedulerOf">What this host makes of a wanted scheduler.</param>
+    /// <param name="lingering">Services that were removed while their tasks still run: their connections live until the tasks end.</param>
     public static ImmutableArray<BalancingStep> Of(
         IReadOnlyDictionary<ServiceInNetwork, DesiredLoadBalancer> wanted,
         IReadOnlyDictionary<string, NetworkFrame> frames,
         LoadBalancerTables held,
         IReadOnlyDictionary<int, ServiceInNetwork> marks,
-        Func<DesiredLoadBalancer, string> schedulerOf)
+        Func<DesiredLoadBalancer, string> schedulerOf,
+        IReadOnlySet<ServiceInNetwork> lingering)
     {
         var steps = ImmutableArray.CreateBuilder<BalancingStep>();
         var kept = new HashSet<ServiceInNetwork>();
@@ -46,6 +49,12 @@ public static class BalancingPlan
             {
                 var networkId = networkOf.GetValueOrDefault(network.Frame.Device, "");
                 var isOwned = marks.TryGetValue(service.Marks.Index, out var owner) && owner.NetworkId == networkId;
+
+                if (isOwned && lingering.Contains(owner) && wanted.Values.All(other => !service.Vip.Equals(other.Vip.ToIPAddress())))
+                {
+                    kept.Add(owner);
+                    continue;
+                }
 
                 // Of a service whose VIP changed, the old one goes first: both would stand behind the same marks.
                 if (!isOwned || !wanted.TryGetValue(owner, out var balancer) || !service.Vip.Equals(balancer.Vip.ToIPAddress()))
@@ -73,12 +82,41 @@ public static class BalancingPlan
         var there = held.Backends.ToDictionary(backend => backend.Address.ToString(), StringComparer.Ordinal);
         foreach (var backend in balancer.Backends)
         {
-            if (there.Remove(backend.Address.ToString(), out var found) && found == HostBalancing.BackendOf(backend)) continue;
+            var isThere = there.Remove(backend.Address.ToString(), out var found);
+            if (backend is { Weight: 0, Drain: { } drain })
+            {
+                // One that is not there gets nothing already: its drain is over, or it never was a backend here.
+                if (isThere && found is not { TcpWeight: 0, UdpWeight: null or 0 }) yield return Drain(balancer, backend, drain, held);
+                continue;
+            }
+
+            if (isThere && found == HostBalancing.BackendOf(backend)) continue;
             yield return Backend("backend-add", balancer, backend.Address.ToString(), held, input => input["ContainerId"] = backend.ContainerId);
         }
 
         foreach (var address in there.Keys)
             yield return Backend("backend-remove", balancer, address, held, input => input["Vip"] = held.Vip.ToString());
+    }
+
+    /// <summary>It answers when the weight is 0; what follows goes on behind that.</summary>
+    private static BalancingStep Drain(DesiredLoadBalancer balancer, DesiredBackend backend, DrainRecord drain, VirtualService held)
+    {
+        var key = $"connection-drain/{balancer.Service.ServiceId}/{balancer.Service.NetworkId}/{backend.ContainerId}/{drain.Id}";
+        return new BalancingStep(key, $"{balancer.Service} {backend.Address}", new StartWorkflow(
+            "connection-drain",
+            key,
+            new JsonObject
+            {
+                ["ServiceId"] = balancer.Service.ServiceId,
+                ["NetworkId"] = balancer.Service.NetworkId,
+                ["ContainerId"] = backend.ContainerId,
+                ["DrainId"] = drain.Id,
+                ["Reason"] = drain.Reason.ToString(),
+                ["Address"] = backend.Address.ToString(),
+                ["Vip"] = balancer.Vip.ToString(),
+                ["Marks"] = held.Marks.Index,
+            },
+            JoinPolicy.WhileOpen));
     }
 
     private static BalancingStep Backend(string definition, DesiredLoadBalancer balancer, string address, VirtualService held, Action<JsonObject> more)

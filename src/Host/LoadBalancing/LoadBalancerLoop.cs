@@ -98,10 +98,11 @@ public sealed class LoadBalancerLoop(
             .ToDictionary(network => network.NetworkId, network => network.Frame!, StringComparer.Ordinal);
         var wanted = DesiredLoadBalancers.Of(state, frames.Keys.ToHashSet(StringComparer.Ordinal));
         SaySchedulers(wanted.Values);
-        var text = TextOf(frames, wanted.Values);
+        var lingering = DesiredLoadBalancers.Lingering(state);
+        var text = TextOf(frames, wanted.Values, lingering);
         if (text == _settled) return _progress.Seen([], state);
 
-        var steps = BalancingPlan.Of(wanted, frames, await balancer.ReadAsync(ct), await MarksAsync(ct), balancing.SchedulerOf);
+        var steps = BalancingPlan.Of(wanted, frames, await balancer.ReadAsync(ct), await MarksAsync(ct), balancing.SchedulerOf, lingering);
         foreach (var step in steps.Where(step => !_failed.Contains(step.Key)))
         {
             if (_underWay.Values.All(other => step.MayRunBeside(other.Scope))) _underWay[step.Key] = (step.Scope, RunAsync(step, ct));
@@ -161,8 +162,10 @@ public sealed class LoadBalancerLoop(
         }
     }
 
-    private static string TextOf(IReadOnlyDictionary<string, NetworkFrame> frames, IEnumerable<DesiredLoadBalancer> wanted) => string.Join('\n',
+    private static string TextOf(
+        IReadOnlyDictionary<string, NetworkFrame> frames, IEnumerable<DesiredLoadBalancer> wanted, IEnumerable<ServiceInNetwork> lingering) => string.Join('\n',
         frames.Select(frame => $"{frame.Key} {frame.Value}")
+            .Concat(lingering.Select(service => $"lingers: {service}"))
             .Concat(wanted.Select(service =>
                 $"{service.Service} {service.Vip} {service.Scheduler} {string.Join(' ', service.Backends.Select(backend => $"{backend.Address}*{backend.Weight}"))}"))
             .Order(StringComparer.Ordinal));

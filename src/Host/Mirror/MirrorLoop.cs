@@ -2,6 +2,7 @@ using Docker.DotNet.Models;
 using FlannelFlow.Cluster.Etcd;
 using FlannelFlow.Cluster.Mirror;
 using FlannelFlow.Host.Docker;
+using FlannelFlow.Host.Draining;
 
 namespace FlannelFlow.Host.Mirror;
 
@@ -19,6 +20,8 @@ public sealed class MirrorLoop(
     MirrorWriter writer,
     DockerMirror mirror,
     HostPresence presence,
+    KillWatch kills,
+    DesiredStateWatch desiredStates,
     FlannelFlowOptions options,
     TimeProvider time,
     ILogger<MirrorLoop> logger) : BackgroundService
@@ -84,6 +87,7 @@ public sealed class MirrorLoop(
         switch (heard.Type)
         {
             case "container" when !heard.Action.StartsWith("exec_", StringComparison.Ordinal):
+                if (heard.Action == "kill") kills.Heard(heard);
                 containers.Forget(heard.Actor.ID);
                 _containersChanged.Raise();
                 break;
@@ -92,6 +96,7 @@ public sealed class MirrorLoop(
                 _containersChanged.Raise();
                 break;
             case "network" or "service" or "node":
+                desiredStates.ClusterChanged();
                 _clusterChanged.Raise();
                 break;
         }
