@@ -20,6 +20,11 @@ public abstract class Lab : IAsyncLifetime
 
     protected abstract string Name { get; }
 
+    /// <summary>More programs in lab:latest.</summary>
+    protected virtual string Tools => "";
+
+    protected virtual string DockerdOptions => "";
+
     public IReadOnlyList<LabHost> Hosts => _hosts;
 
     /// <summary>A host by its number in the lab, from 1; host 1 is the swarm's manager.</summary>
@@ -73,6 +78,8 @@ public abstract class Lab : IAsyncLifetime
             ["LAB"] = _folder,
             ["FLANNELFLOW_BIN"] = Run.Daemon,
             ["FLANNELFLOW_PLUGIN"] = Run.Plugin,
+            ["LAB_TOOLS"] = Tools,
+            ["LAB_DOCKERD_OPTS"] = DockerdOptions,
             ["LAB_DAEMON_ENV"] = string.Join('\n', QuickDaemon.Concat(daemonEnvironment ?? [])),
         };
         return Said.ByAsync(Run.LabScript, arguments, environment, ct ?? Run.Ct);

@@ -17,6 +17,24 @@ public sealed class OneHost : Lab
     public Snapshot? Uncrashed { get; set; }
 }
 
+/// <summary>Three hosts whose containers run under the runtime wrapper, with a web server and clients in the image.</summary>
+public sealed class DrainingHosts : Lab
+{
+    protected override int Count => 3;
+
+    protected override string Name => "draining";
+
+    protected override string Tools => Path.Combine(Run.Root, "artifacts/traffic/traffic");
+
+    protected override string DockerdOptions => $"--add-runtime flannelflow={Path.Combine(Run.Daemon, "flannelflow-runc")} --default-runtime flannelflow";
+}
+
+[CollectionDefinition(DrainingHostsCollection.Name)]
+public sealed class DrainingHostsCollection : ICollectionFixture<DrainingHosts>
+{
+    public const string Name = "3 draining hosts";
+}
+
 [CollectionDefinition(ThreeHostsCollection.Name)]
 public sealed class ThreeHostsCollection : ICollectionFixture<ThreeHosts>
 {

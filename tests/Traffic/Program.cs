@@ -1,0 +1,39 @@
+using System.Globalization;
+using System.Net;
+using System.Runtime.InteropServices;
+using FlannelFlow.Traffic;
+
+// A web server that ends as one should, and clients that count what fails; in the labs' image.
+//   traffic serve PORT [FILE]                         FILE gets a line for each connection that comes after SIGTERM
+//   traffic ask ADDRESS PORT TIMES                    prints the name of each server that answers; ends with 1 where one does not
+//   traffic load ADDRESS PORT SHORT KEPT DOWNLOADS SECONDS
+//                                                     until SIGTERM or SIGINT; then a line of JSON with the counts
+using var stop = new CancellationTokenSource();
+using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
+using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
+switch (args)
+{
+    case ["serve", var port]:
+        await new Server(Number(port), lateFile: null).RunAsync(stop.Token);
+        return 0;
+    case ["serve", var port, var lateFile]:
+        await new Server(Number(port), lateFile).RunAsync(stop.Token);
+        return 0;
+    case ["load", var address, var port, var shorts, var kept, var downloads, var seconds]:
+        Console.WriteLine(await new Load(new IPEndPoint(IPAddress.Parse(address), Number(port)), TimeSpan.FromSeconds(Number(seconds)))
+            .RunAsync(Number(shorts), Number(kept), Number(downloads), stop.Token));
+        return 0;
+    case ["ask", var address, var port, var times]:
+        return await new Load(new IPEndPoint(IPAddress.Parse(address), Number(port)), TimeSpan.Zero).AskAsync(Number(times)) ? 0 : 1;
+    default:
+        Console.Error.WriteLine("traffic: serve PORT [FILE] | ask ADDRESS PORT TIMES | load ADDRESS PORT SHORT KEPT DOWNLOADS SECONDS");
+        return 2;
+}
+
+static int Number(string text) => int.Parse(text, CultureInfo.InvariantCulture);
+
+void Stop(PosixSignalContext signal)
+{
+    signal.Cancel = true;
+    stop.Cancel();
+}
