@@ -59,6 +59,26 @@ public sealed class DrainTests(DrainingHosts lab) : IAsyncLifetime
         await NoDrainIsOpenAsync();
     }
 
+    [Fact]
+    public async Task ConnectionsLongerThanTheLimit_AreCut_AndTheDrainSaysSo()
+    {
+        await lab.CreateNetworkAsync(Net);
+        await ServeAsync("web", 2, "--label flannelflow.drain.limit=3 --stop-grace-period 60s");
+        var client = (await ClientsAsync("web", 2))[0];
+        var mark = lab[1].LogMark();
+        var load = await LoadRun.BeginAsync(client, await VipAsync("web"), shorts: 0, kept: 0, downloads: 4, seconds: 40);
+        await Wait.UntilAsync("downloads go on", 30, async () =>
+            (await client.ExecAsync("sh", "-c", "netstat -tn | grep -c ESTABLISHED || true")).Trim() == "4" ? null : "not yet 4 connections");
+
+        await lab[1].DockerAsync("service", "scale", "--detach", "web=1");
+
+        var said = await lab[1].UntilLogAsync(mark, "drained after .* Forced, [12] connections at the start, [12] cut", 60);
+        Run.Say(said);
+        var result = await load.EndAsync();
+        Assert.InRange(result.Failed, 1, 4);
+        await NoDrainIsOpenAsync();
+    }
+
     public static TheoryData<string> Crashes => Run.IsLong
         ? ["set-weight-zero/after-effect", "wait-for-connections/after-effect", "remove-destination/after-effect", "acknowledge/after-effect"]
         : ["set-weight-zero/after-effect"];
