@@ -10,7 +10,7 @@ namespace FlannelFlow.EndToEnd.Tests.Harness;
 public abstract class Lab : IAsyncLifetime
 {
     /// <summary>Docker deletes networks from hosts quickly and the reconciler looks often, so that a test need not wait for minutes.</summary>
-    private static readonly string[] QuickDaemon = ["NETWORK_LINGER=5", "SYNC_INTERVAL=4"];
+    private static readonly string[] QuickDaemon = ["NETWORK_LINGER=2", "SYNC_INTERVAL=2"];
 
     private readonly string _folder = Path.Combine("/tmp", "ffe2e-" + Guid.NewGuid().ToString("N")[..8]);
     private readonly List<PosixSignalRegistration> _signals = [];
