@@ -10,6 +10,9 @@ public sealed record AddressAllocatorOptions
 {
     /// <summary>How long a released address is not handed out again, at least (<see cref="AddressUpkeep"/>). Zero: not at all, it is gone at once.</summary>
     public TimeSpan Quarantine { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>How long a VIP is kept whose service is gone and which Docker does not release. A release of Docker's takes well under a second.</summary>
+    public TimeSpan OrphanAge { get; init; } = TimeSpan.FromMinutes(1);
 }
 
 /// <summary>Hands out the addresses of service ranges and host subnets.</summary>
@@ -200,6 +203,9 @@ public sealed class AddressAllocator(IEtcd etcd, ClusterKeys keys, TimeProvider 
     /// <summary>A leader's address is known to be of a container that has another. False: it was changed since it was read.</summary>
     public async Task<bool> MarkSpareAsync(AddressRecord record, CancellationToken ct) =>
         await PutAsync(record, record.Value with { State = AddressState.Spare }, ct) is not null;
+
+    /// <summary>A leader's address that nobody has, and nobody will release. False: it was changed since it was read.</summary>
+    public Task<bool> ReleaseOrphanAsync(AddressRecord record, CancellationToken ct) => QuarantineAsync(record, ct);
 
     /// <summary>The tombstone goes: the address is free. False: it was changed since it was read.</summary>
     public async Task<bool> EndQuarantineAsync(AddressRecord tombstone, CancellationToken ct)

@@ -16,6 +16,9 @@ public enum AddressDuty
 
     /// <summary>Nobody has it, and every living host knows: the tombstone goes.</summary>
     EndQuarantine,
+
+    /// <summary>Its service is gone, and the leader that was to release it died meanwhile: it is released.</summary>
+    ReleaseVip,
 }
 
 /// <summary>Who has an address, by the mirror.</summary>
@@ -53,12 +56,17 @@ public sealed record AddressUse(string? VipOf, bool IsOfContainer, int Promised)
 /// Each host looks after the addresses that it asked for, and all of them after those of hosts that do not live; a record is changed only as
 /// it was read, so it does not matter how many look. A quarantine ends when its time is over, nobody has the address by the mirror, and
 /// every living host has acknowledged a state in which nobody had it: until then a host may still send what is for the old owner there.
+/// A VIP whose service no manager knows any more is Docker's to release; where that does not come, because the leader died between the two,
+/// it is released after <see cref="AddressAllocatorOptions.OrphanAge"/>.
 /// What was seen unused is remembered in memory; after a restart it is seen anew, which only takes longer. Not thread safe: one loop calls.
 /// </remarks>
 public sealed class AddressUpkeep(AddressAllocator addresses, AddressAllocatorOptions options, string host, TimeProvider time)
 {
-    /// <summary>By key of a tombstone: its ModRevision, and the revision of the first state of the mirror in which nobody had the address.</summary>
-    private readonly Dictionary<(IPv4Network Pool, string Range, IPv4Address Address), (long Tombstone, long UnusedAt)> _unused = [];
+    /// <summary>When an address was first seen in nobody's hands: as which ModRevision of its record, at which revision of the mirror, and when.</summary>
+    private readonly record struct Unused(long Record, long Mirror, DateTimeOffset Since);
+
+    /// <summary>Tombstones and VIPs that nobody has.</summary>
+    private readonly Dictionary<(IPv4Network Pool, string Range, IPv4Address Address), Unused> _unused = [];
 
     /// <summary>One look at all addresses. How many were changed.</summary>
     public async Task<int> LookAsync(MirrorState state, CancellationToken ct)
@@ -69,18 +77,22 @@ public sealed class AddressUpkeep(AddressAllocator addresses, AddressAllocatorOp
         foreach (var record in records)
         {
             var use = uses.GetValueOrDefault(record.Address, AddressUse.None);
-            var done = DutyOf(record, use, UnusedSince(record, use, state), state.AcknowledgedRevision, time.GetUtcNow() - options.Quarantine) switch
+            var unused = UnusedSince(record, use, state);
+            var duty = !record.IsHeld ? DutyOfTombstone(record, unused?.Mirror, state.AcknowledgedRevision, time.GetUtcNow() - options.Quarantine)
+                : DutyOf(record, use, isOrphan: unused?.Since <= time.GetUtcNow() - options.OrphanAge);
+            var done = duty switch
             {
                 AddressDuty.None => false,
                 AddressDuty.MarkVip => await addresses.MarkVipAsync(record, use.VipOf!, ct),
                 AddressDuty.MarkSpare => await addresses.MarkSpareAsync(record, ct),
                 AddressDuty.EndQuarantine => await addresses.EndQuarantineAsync(record, ct),
+                AddressDuty.ReleaseVip => await addresses.ReleaseOrphanAsync(record, ct),
             };
             if (done) changed++;
         }
 
-        var tombstones = records.Where(record => !record.IsHeld).Select(KeyOf).ToHashSet();
-        foreach (var gone in _unused.Keys.Where(key => !tombstones.Contains(key)).ToList()) _unused.Remove(gone);
+        var looked = records.Select(KeyOf).ToHashSet();
+        foreach (var gone in _unused.Keys.Where(key => !looked.Contains(key)).ToList()) _unused.Remove(gone);
         return changed;
     }
 
@@ -88,30 +100,37 @@ public sealed class AddressUpkeep(AddressAllocator addresses, AddressAllocatorOp
     /// <param name="unusedSince">The revision of the first state seen in which nobody had the address; null: somebody has it.</param>
     /// <param name="acknowledged">By every living host.</param>
     /// <param name="quarantinedBefore">Quarantines that began before this are long enough.</param>
-    public static AddressDuty DutyOf(AddressRecord record, AddressUse use, long? unusedSince, long acknowledged, DateTimeOffset quarantinedBefore)
+    public static AddressDuty DutyOfTombstone(AddressRecord record, long? unusedSince, long acknowledged, DateTimeOffset quarantinedBefore) =>
+        unusedSince <= acknowledged && record.Value.Since <= quarantinedBefore ? AddressDuty.EndQuarantine : AddressDuty.None;
+
+    /// <summary>Of an address that is held. Pure.</summary>
+    /// <param name="isOrphan">Nobody has had it for long.</param>
+    public static AddressDuty DutyOf(AddressRecord record, AddressUse use, bool isOrphan)
     {
-        if (!record.IsHeld)
-            return unusedSince <= acknowledged && record.Value.Since <= quarantinedBefore ? AddressDuty.EndQuarantine : AddressDuty.None;
-        if (!record.IsOfServiceRange || record.Value.State != AddressState.Reserved || record.Value.Kind == AddressKind.Gateway) return AddressDuty.None;
-        if (use.VipOf is { } service) return record.Value.Kind == AddressKind.Vip && record.Value.Owner == service ? AddressDuty.None : AddressDuty.MarkVip;
+        if (!record.IsOfServiceRange || record.Value.State != AddressState.Reserved) return AddressDuty.None;
+        if (record.Value.Kind is AddressKind.Gateway or AddressKind.Container) return AddressDuty.None;
+        var isVip = record.Value.Kind == AddressKind.Vip;
+        if (use.VipOf is { } service) return isVip && record.Value.Owner == service ? AddressDuty.None : AddressDuty.MarkVip;
+        if (isVip) return isOrphan ? AddressDuty.ReleaseVip : AddressDuty.None;
 
         // Handed out again while it was spare, it is promised to its first container still; only one more promise than that is its own.
-        return record.Value.Kind == AddressKind.Provisional && !use.IsOfContainer && use.Promised > (record.Value.Owed ?? 0) ? AddressDuty.MarkSpare : AddressDuty.None;
+        return !use.IsOfContainer && use.Promised > (record.Value.Owed ?? 0) ? AddressDuty.MarkSpare : AddressDuty.None;
     }
 
     private bool IsMine(AddressRecord record, MirrorState state) => record.Value.Host == host || !state.Hosts.ContainsKey(record.Value.Host);
 
-    private long? UnusedSince(AddressRecord record, AddressUse use, MirrorState state)
+    private Unused? UnusedSince(AddressRecord record, AddressUse use, MirrorState state)
     {
         var key = KeyOf(record);
-        if (record.IsHeld || use != AddressUse.None)
+        if ((record.IsHeld && record.Value.Kind != AddressKind.Vip) || use != AddressUse.None)
         {
             _unused.Remove(key);
             return null;
         }
 
-        if (!_unused.TryGetValue(key, out var seen) || seen.Tombstone != record.ModRevision) _unused[key] = seen = (record.ModRevision, state.Revision);
-        return seen.UnusedAt;
+        if (!_unused.TryGetValue(key, out var seen) || seen.Record != record.ModRevision)
+            _unused[key] = seen = new Unused(record.ModRevision, state.Revision, time.GetUtcNow());
+        return seen;
     }
 
     private static (IPv4Network Pool, string Range, IPv4Address Address) KeyOf(AddressRecord record) => (record.Pool, record.RangePath, record.Address);

@@ -106,6 +106,36 @@ public sealed class AddressUpkeepTests(EtcdProcess etcd) : IClassFixture<EtcdPro
     }
 
     [Fact]
+    public async Task Vip_WhoseServiceIsGone_AndWhichDockerDoesNotRelease_IsReleasedAfterAMinute()
+    {
+        await TakeAsync(Service, "m1");
+        await _upkeep.LookAsync(State(7, [Service1("10.1.0.2")]), Ct);
+        Assert.Equal(0, await _upkeep.LookAsync(State(8, []), Ct));
+        _clock.Now += TimeSpan.FromSeconds(59);
+        Assert.Equal(0, await _upkeep.LookAsync(State(9, []), Ct));
+        _clock.Now += TimeSpan.FromSeconds(1);
+        Assert.Equal(1, await _upkeep.LookAsync(State(9, []), Ct));
+        Assert.Equal("2 vip quarantined web", await TextAsync());
+    }
+
+    [Fact]
+    public async Task Vip_WhoseServiceWasMissingForAMoment_OrWhichSomebodyIsPromised_IsKept()
+    {
+        for (var i = 2; i <= 3; i++) await TakeAsync(Service, "m1");
+        var both = State(7, [Service1("10.1.0.2"), Service("db", ("net1", "10.1.0.3"))]);
+        await _upkeep.LookAsync(both, Ct);
+        var promised = Container("c1", "n1", "web", ("net1", "10.1.0.34", "10.1.0.3"));
+        for (var half = 0; half < 4; half++)
+        {
+            await _upkeep.LookAsync(State(8, [], promised), Ct);
+            _clock.Now += TimeSpan.FromSeconds(50);
+            await _upkeep.LookAsync(State(9, [Service1("10.1.0.2")], promised), Ct);
+        }
+
+        Assert.Equal("2 vip reserved web\n3 vip reserved db", await TextAsync());
+    }
+
+    [Fact]
     public async Task Host_LooksAfterItsOwnAddresses_AndThoseOfHostsThatDoNotLive()
     {
         await TakeAsync(Node1, "host0");
