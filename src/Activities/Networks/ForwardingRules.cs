@@ -38,11 +38,8 @@ public sealed class ForwardingRules(NftTable nft, Iptables iptables) : IDisposab
         try
         {
             if (!await TryNftablesAsync(() => EnsureDropsAsync(vni, pool, ct))) await _withoutNftables.EnsureAsync(vni, pool, ct);
-            if (await HasAcceptChainAsync(ct))
-            {
-                foreach (var rule in Accepts(vni))
-                    await iptables.EnsureRuleAsync(rule, ct);
-            }
+            var filter = await iptables.ListAsync("filter", AcceptChain, ct);
+            if (IsThere(filter)) await iptables.EnsureRulesAsync("filter", filter, Accepts(vni), ct);
         }
         finally
         {
@@ -91,11 +88,7 @@ public sealed class ForwardingRules(NftTable nft, Iptables iptables) : IDisposab
             var last = isLast();
             await TryNftablesAsync(() => RemoveDropsAsync(vni, pool, last, ct));
             await _withoutNftables.RemoveAsync(vni, pool, last, ct);
-            if (await HasAcceptChainAsync(ct))
-            {
-                foreach (var rule in Accepts(vni))
-                    await iptables.DeleteRuleAsync(rule, ct);
-            }
+            await iptables.DeleteRulesAsync("filter", await iptables.ListAsync("filter", AcceptChain, ct), Accepts(vni), ct);
         }
         finally
         {
@@ -129,7 +122,7 @@ public sealed class ForwardingRules(NftTable nft, Iptables iptables) : IDisposab
     public void Dispose() => _gate.Dispose();
 
     /// <summary>A Docker Engine with the nftables firewall backend (29) has no such chain, and no policy DROP in one that iptables owns.</summary>
-    private async Task<bool> HasAcceptChainAsync(CancellationToken ct) => (await iptables.ListAsync("filter", AcceptChain, ct)).Count > 0;
+    private static bool IsThere(IReadOnlyList<string> acceptChain) => acceptChain.Count > 0;
 
     private static IEnumerable<string> Elements(int vni, IPv4Network pool)
     {

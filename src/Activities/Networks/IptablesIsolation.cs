@@ -13,7 +13,7 @@ public sealed class IptablesIsolation(Iptables iptables)
     private const string ForwardChain = "FLANNELFLOW-FWD";
     private const string InputChain = "FLANNELFLOW-IN";
 
-    private static readonly IptablesRule[] Jumps = [new(Table, "FORWARD", "-j", ForwardChain), new(Table, "INPUT", "-j", InputChain)];
+    private static readonly string[] Jumps = [$"FORWARD -j {ForwardChain}", $"INPUT -j {InputChain}"];
 
     public async Task EnsureAsync(int vni, IPv4Network pool, CancellationToken ct)
     {
@@ -22,29 +22,33 @@ public sealed class IptablesIsolation(Iptables iptables)
         var chains = ((string[])[ForwardChain, InputChain]).Where(chain => !found.Contains($"-N {chain}")).Select(chain => $":{chain} - [0:0]");
         // What may pass stands before all drops.
         var rules = Rules(vni, pool).Where(rule => !found.Contains($"-A {rule}")).Select(rule => $"{(rule.EndsWith("RETURN", StringComparison.Ordinal) ? "-I" : "-A")} {rule}");
-        List<string> lines = [.. chains, .. rules];
+        var jumps = Jumps.Where(jump => !found.Contains($"-A {jump}")).Select(jump => $"-I {jump}");
+        List<string> lines = [.. chains, .. rules, .. jumps];
         if (lines.Count > 0) await iptables.RestoreAsync($"*{Table}\n{string.Join('\n', lines)}\nCOMMIT\n", ct);
-        foreach (var jump in Jumps) await iptables.EnsureRuleAsync(jump, ct);
     }
 
     public async Task RemoveAsync(int vni, IPv4Network pool, bool isLast, CancellationToken ct)
     {
         var found = await ListAsync(ct);
         if (found.Count == 0) return;
-        if (isLast)
+        var ours = Rules(vni, pool).Select(rule => $"-A {rule}").ToHashSet(StringComparer.Ordinal);
+        // Of two networks that leave at one moment, each still sees the other on this host: the rules say who was the last.
+        if (isLast || found.Where(line => line.StartsWith("-A FLANNELFLOW", StringComparison.Ordinal)).All(ours.Contains))
         {
-            foreach (var jump in Jumps) await iptables.DeleteRuleAsync(jump, ct);
-            await iptables.DeleteChainAsync(Table, ForwardChain, ct);
-            await iptables.DeleteChainAsync(Table, InputChain, ct);
+            var jumps = Jumps.Where(jump => found.Contains($"-A {jump}")).Select(jump => $"-D {jump}");
+            var chains = ((string[])[ForwardChain, InputChain]).Where(chain => found.Contains($"-N {chain}")).ToList();
+            List<string> all = [.. jumps, .. chains.Select(chain => $"-F {chain}"), .. chains.Select(chain => $"-X {chain}")];
+            await iptables.RestoreAsync($"*{Table}\n{string.Join('\n', all)}\nCOMMIT\n", ct);
             return;
         }
 
-        var lines = Rules(vni, pool).Where(rule => found.Contains($"-A {rule}")).Select(rule => $"-D {rule}").ToList();
+        var lines = found.Where(ours.Contains).Select(line => $"-D{line[2..]}").ToList();
         if (lines.Count > 0) await iptables.RestoreAsync($"*{Table}\n{string.Join('\n', lines)}\nCOMMIT\n", ct);
     }
 
     private async Task<HashSet<string>> ListAsync(CancellationToken ct) =>
-        [.. (await iptables.ListAsync(Table, null, ct)).Where(line => line.Split(' ') is [_, ForwardChain or InputChain, ..])];
+        [.. (await iptables.ListAsync(Table, null, ct))
+            .Where(line => line.Split(' ') is [_, ForwardChain or InputChain, ..] || Jumps.Contains(line[3..]))];
 
     /// <summary>As <c>iptables -S</c> writes them.</summary>
     private static IEnumerable<string> Rules(int vni, IPv4Network pool)

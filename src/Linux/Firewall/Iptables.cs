@@ -26,6 +26,30 @@ public sealed class Iptables(CommandRunner runner)
         return true;
     }
 
+    /// <summary>
+    /// Puts each first in its chain that is nowhere in it, all in one transaction; of all programs, one that lists and one that changes. The arguments
+    /// must be written as <c>iptables -S</c> writes them.
+    /// </summary>
+    /// <param name="listed">What <see cref="ListAsync"/> said of the table.</param>
+    /// <returns>False if all were there.</returns>
+    public async Task<bool> EnsureRulesAsync(string table, IReadOnlyList<string> listed, IEnumerable<IptablesRule> rules, CancellationToken ct)
+    {
+        ArgumentNullException.ThrowIfNull(listed);
+        var missing = rules.Select(Written).Where(rule => !listed.Contains($"-A {rule}")).Select(rule => $"-I {rule}").ToList();
+        if (missing.Count > 0) await RestoreAsync($"*{table}\n{string.Join('\n', missing)}\nCOMMIT\n", ct);
+        return missing.Count > 0;
+    }
+
+    /// <summary>Deletes each as often as it was listed, all in one transaction; the arguments written as <c>iptables -S</c> writes them.</summary>
+    /// <returns>False if none was there.</returns>
+    public async Task<bool> DeleteRulesAsync(string table, IReadOnlyList<string> listed, IEnumerable<IptablesRule> rules, CancellationToken ct)
+    {
+        var unwanted = rules.Select(rule => $"-A {Written(rule)}").ToHashSet(StringComparer.Ordinal);
+        var there = listed.Where(unwanted.Contains).Select(line => $"-D{line[2..]}").ToList();
+        if (there.Count > 0) await RestoreAsync($"*{table}\n{string.Join('\n', there)}\nCOMMIT\n", ct);
+        return there.Count > 0;
+    }
+
     /// <summary>Deletes it, however often it is there.</summary>
     /// <returns>False if it was not.</returns>
     public async Task<bool> DeleteRuleAsync(IptablesRule rule, CancellationToken ct)
@@ -92,6 +116,8 @@ public sealed class Iptables(CommandRunner runner)
         var output = await runner.RunCheckedAsync("iptables", ["-w", LockWait, "-t", table, "-S"], null, ct);
         return [.. output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Where(line => chain is null || line.Split(' ') is [_, var of, ..] && of == chain)];
     }
+
+    private static string Written(IptablesRule rule) => $"{rule.Chain} {string.Join(' ', rule.Arguments)}";
 
     private static IReadOnlyList<string> Arguments(IptablesRule rule, string act) => ["-w", LockWait, "-t", rule.Table, act, rule.Chain, .. rule.Arguments];
 

@@ -91,6 +91,22 @@ public sealed class FirewallTests
     }
 
     [Fact]
+    public async Task Iptables_ManyRules_OnlyWhatIsMissingIsAdded_AndAllOfThemDeleted()
+    {
+        await using var ns = await TestNamespace.CreateAsync();
+        var iptables = new Iptables(ns.Commands);
+        IptablesRule[] rules = [.. ((string[])["a0", "b0"]).Select(device => new IptablesRule("filter", "FORWARD", "-i", device, "-m", "comment", "--comment", "flannelflow", "-j", "ACCEPT"))];
+        await iptables.EnsureRuleAsync(rules[0], Ct);
+        Assert.True(await iptables.EnsureRulesAsync("filter", await iptables.ListAsync("filter", null, Ct), rules, Ct));
+        Assert.False(await iptables.EnsureRulesAsync("filter", await iptables.ListAsync("filter", null, Ct), rules, Ct));
+        Assert.Equal(3, (await iptables.ListAsync("filter", "FORWARD", Ct)).Count);
+        await ns.Commands.RunCheckedAsync("iptables", ["-A", "FORWARD", .. rules[1].Arguments], null, Ct);   // doubled by someone
+        Assert.True(await iptables.DeleteRulesAsync("filter", await iptables.ListAsync("filter", null, Ct), rules, Ct));
+        Assert.False(await iptables.DeleteRulesAsync("filter", await iptables.ListAsync("filter", null, Ct), rules, Ct));
+        Assert.Equal(["-P FORWARD ACCEPT"], await iptables.ListAsync("filter", "FORWARD", Ct));
+    }
+
+    [Fact]
     public async Task Iptables_ChainsOfOurOwn_RestoredAndDeleted()
     {
         await using var ns = await TestNamespace.CreateAsync();
