@@ -215,7 +215,10 @@ public sealed class DrainTests(DrainingHosts lab) : IAsyncLifetime
         return drains.Count == 0 ? null : string.Join('\n', drains.Select(drain => drain.ToJsonString()));
     });
 
-    /// <summary>How many addresses stand behind VIPs in the host's nftables plane.</summary>
-    private static async Task<int> BackendsAsync(LabHost host) =>
-        int.Parse(await host.ShAsync("nft list map ip flannelflow-nat weights | grep -o '[.] tcp : ' | wc -l"), CultureInfo.InvariantCulture);
+    /// <summary>How many addresses stand behind VIPs in the host's kernel, whichever its plane.</summary>
+    private static async Task<int> BackendsAsync(LabHost host) => int.Parse(
+        await host.ShAsync(
+            "if [ -e /proc/net/ip_vs ]; then sed -n 's/^  -> \\([0-9A-F]*\\):.*/\\1/p' /proc/net/ip_vs | sort -u; " +
+            "else nft list map ip flannelflow-nat weights | grep -o '[.] tcp : '; fi | wc -l"),
+        CultureInfo.InvariantCulture);
 }

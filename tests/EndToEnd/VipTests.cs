@@ -40,7 +40,7 @@ public sealed class VipTests(ThreeHosts lab) : IAsyncLifetime
             Assert.Contains((await AskAsync(task.Container, vip, 18)).Select(answer => answer.Server), server => server == task.Hostname);
         foreach (var host in lab.Hosts)
         {
-            var answers = (await host.ShAsync($"for i in $(seq 18); do curl -sS -m 10 http://{vip}/cgi-bin/who || exit 1; done")).Split('\n');
+            var answers = (await host.ShAsync($"for i in $(seq 18); do curl -sS -m {10 * Run.Patience} http://{vip}/cgi-bin/who || exit 1; done")).Split('\n');
             Assert.Equal(6, answers.Select(answer => answer.Split(' ')[0]).Distinct().Count());
         }
 
@@ -62,14 +62,14 @@ public sealed class VipTests(ThreeHosts lab) : IAsyncLifetime
 
         await lab[1].DockerAsync("service", "scale", "-d", "web=0");
         await SettledAsync(("web", "net1", 0));
-        var refused = await client.TryExecAsync("timeout", "20", "wget", "-q", "-O", "-", $"http://{vip}/cgi-bin/who");
+        var refused = await client.TryExecAsync("timeout", $"{20 * Run.Patience}", "wget", "-q", "-O", "-", $"http://{vip}/cgi-bin/who");
         Assert.Contains("refused", refused.All, StringComparison.Ordinal);
-        Assert.Equal(7, (await lab[1].TryShAsync($"curl -s -m 20 http://{vip}/")).Code); // CURLE_COULDNT_CONNECT; a timeout would be 28
+        Assert.Equal(7, (await lab[1].TryShAsync($"curl -s -m {20 * Run.Patience} http://{vip}/")).Code); // CURLE_COULDNT_CONNECT; a timeout would be 28
 
         await lab[1].DockerAsync("service", "scale", "-d", "web=1");
         await Wait.UntilAsync("the service answers again", 60, async () =>
         {
-            var said = await client.TryExecAsync("timeout", "5", "wget", "-q", "-O", "-", $"http://{vip}/cgi-bin/who");
+            var said = await client.TryExecAsync("timeout", $"{5 * Run.Patience}", "wget", "-q", "-O", "-", $"http://{vip}/cgi-bin/who");
             return said.Ok ? null : said.All;
         });
 
@@ -263,12 +263,12 @@ public sealed class VipTests(ThreeHosts lab) : IAsyncLifetime
     /// <summary>Asks the service again and again; every question must be answered.</summary>
     private static async Task<List<(string Server, string Client)>> AskAsync(Container client, string vip, int times)
     {
-        var said = await client.ExecAsync("sh", "-c", $"for i in $(seq {times}); do timeout 10 wget -q -O - http://{vip}/cgi-bin/who || {{ echo failed $i; exit 1; }}; done");
+        var said = await client.ExecAsync("sh", "-c", $"for i in $(seq {times}); do timeout {10 * Run.Patience} wget -q -O - http://{vip}/cgi-bin/who || {{ echo failed $i; exit 1; }}; done");
         return [.. said.Split('\n').Select(line => line.Split(' ')).Select(words => (words[0], words[1]))];
     }
 
     private static async Task<JsonNode> BalancersAsync(LabHost host) =>
-        JsonNode.Parse(await host.ShAsync("curl -sf -m 20 --unix-socket /run/flannelflow/api.sock http://daemon/api/v1/load-balancers"))!;
+        JsonNode.Parse(await host.ShAsync($"curl -sf -m {20 * Run.Patience} --unix-socket /run/flannelflow/api.sock http://daemon/api/v1/load-balancers"))!;
 
     private sealed record ServiceTask(Container Container, string Network, string Hostname, string Address);
 }

@@ -13,7 +13,11 @@ namespace FlannelFlow.Traffic;
 internal sealed class Load(IPEndPoint server, TimeSpan download)
 {
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(50);
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(8);
+
+    /// <summary>TRAFFIC_PATIENCE, in seconds: of a request, beyond the time that its answer takes by itself.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(
+        int.TryParse(Environment.GetEnvironmentVariable("TRAFFIC_PATIENCE"), NumberStyles.None, CultureInfo.InvariantCulture, out var seconds) ? seconds : 8);
+
     private readonly Lock _gate = new();
     private readonly List<string> _errors = [];
     private readonly SortedDictionary<string, int> _servers = new(StringComparer.Ordinal);

@@ -6,6 +6,7 @@ using FlannelFlow.Traffic;
 // A web server that ends as one should, and clients that count what fails; in the labs' image.
 //   traffic serve PORT [FILE]                         FILE gets a line for each connection that comes after SIGTERM
 //   traffic ask ADDRESS PORT TIMES                    prints the name of each server that answers; ends with 1 where one does not
+//   traffic rate ADDRESS PORT SECONDS                 connects and resets, one after the other; prints how many in a second
 //   traffic load ADDRESS PORT SHORT KEPT DOWNLOADS SECONDS
 //                                                     until SIGTERM or SIGINT; then a line of JSON with the counts
 using var stop = new CancellationTokenSource();
@@ -25,8 +26,11 @@ switch (args)
         return 0;
     case ["ask", var address, var port, var times]:
         return await new Load(new IPEndPoint(IPAddress.Parse(address), Number(port)), TimeSpan.Zero).AskAsync(Number(times)) ? 0 : 1;
+    case ["rate", var address, var port, var seconds]:
+        Console.WriteLine(Rate.Measure(new IPEndPoint(IPAddress.Parse(address), Number(port)), TimeSpan.FromSeconds(Number(seconds))));
+        return 0;
     default:
-        Console.Error.WriteLine("traffic: serve PORT [FILE] | ask ADDRESS PORT TIMES | load ADDRESS PORT SHORT KEPT DOWNLOADS SECONDS");
+        Console.Error.WriteLine("traffic: serve PORT [FILE] | ask ADDRESS PORT TIMES | rate ADDRESS PORT SECONDS | load ADDRESS PORT SHORT KEPT DOWNLOADS SECONDS");
         return 2;
 }
 

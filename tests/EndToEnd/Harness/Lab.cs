@@ -12,7 +12,7 @@ public abstract class Lab : IAsyncLifetime
     /// <summary>Docker deletes networks from hosts quickly and the reconciler looks often, so that a test need not wait for minutes.</summary>
     private static readonly string[] QuickDaemon = ["NETWORK_LINGER=2", "SYNC_INTERVAL=2"];
 
-    private readonly string _folder = Path.Combine("/tmp", "ffe2e-" + Guid.NewGuid().ToString("N")[..8]);
+    private readonly string _folder = Run.StandingLab ?? Path.Combine(Path.GetTempPath(), "ffe2e-" + Guid.NewGuid().ToString("N")[..8]);
     private readonly List<PosixSignalRegistration> _signals = [];
     private readonly List<LabHost> _hosts = [];
 
@@ -43,10 +43,9 @@ public abstract class Lab : IAsyncLifetime
             _signals.Add(PosixSignalRegistration.Create(signal, _ => Down()));
         try
         {
-            (await CommandAsync(["up", Text(Count), "--image"])).Checked();
             foreach (var number in Enumerable.Range(1, Count)) _hosts.Add(new LabHost(this, number));
-            await Task.WhenAll(_hosts.Select(host => host.StartDaemonAsync()));
-            await Task.WhenAll(_hosts.Select(async host => (await CommandAsync(["plugin-install", Text(host.Number)])).Checked()));
+            if (Run.StandingLab is null) await UpAsync();
+            else if (Directory.EnumerateDirectories(StateFolder, "n*").Count() != Count) throw new InvalidOperationException($"{_folder} is not a lab of {Count} hosts");
             // The scheduler places tasks only on nodes whose plugin it knows; a node tells of it some time later (swarmkit: up to 20 s).
             await Wait.UntilAsync("every node tells the swarm of its plugin", 60, async () =>
             {
@@ -60,6 +59,13 @@ public abstract class Lab : IAsyncLifetime
             await DisposeAsync();
             throw;
         }
+    }
+
+    private async Task UpAsync()
+    {
+        (await CommandAsync(["up", Text(Count), "--image"])).Checked();
+        await Task.WhenAll(_hosts.Select(host => host.StartDaemonAsync()));
+        await Task.WhenAll(_hosts.Select(async host => (await CommandAsync(["plugin-install", Text(host.Number)])).Checked()));
     }
 
     public ValueTask DisposeAsync()
@@ -80,7 +86,7 @@ public abstract class Lab : IAsyncLifetime
             ["FLANNELFLOW_PLUGIN"] = Run.Plugin,
             ["LAB_TOOLS"] = Tools,
             ["LAB_DOCKERD_OPTS"] = DockerdOptions,
-            ["LAB_DAEMON_ENV"] = string.Join('\n', QuickDaemon.Concat(daemonEnvironment ?? [])),
+            ["LAB_DAEMON_ENV"] = string.Join('\n', QuickDaemon.Concat(Run.DaemonEnvironment).Concat(daemonEnvironment ?? [])),
         };
         return Said.ByAsync(Run.LabScript, arguments, environment, ct ?? Run.Ct);
     }
@@ -257,6 +263,7 @@ public abstract class Lab : IAsyncLifetime
             // The lab goes whether or not its logs could be kept.
         }
 
+        if (Run.StandingLab is not null) return;
         using var down = System.Diagnostics.Process.Start(new System.Diagnostics.ProcessStartInfo(Run.LabScript, ["down"])
         {
             Environment = { ["LAB"] = _folder },

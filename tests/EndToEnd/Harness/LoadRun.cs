@@ -13,7 +13,7 @@ public sealed class LoadRun(Container client)
     {
         await client.ExecAsync("sh", "-c", string.Create(
             CultureInfo.InvariantCulture,
-            $"rm -f /tmp/load; traffic load {address} 80 {shorts} {kept} {downloads} {seconds} >/tmp/load 2>&1 & echo $! >/tmp/load.pid"));
+            $"rm -f /tmp/load; TRAFFIC_PATIENCE={8 * Run.Patience} traffic load {address} 80 {shorts} {kept} {downloads} {seconds} >/tmp/load 2>&1 & echo $! >/tmp/load.pid"));
         return new LoadRun(client);
     }
 

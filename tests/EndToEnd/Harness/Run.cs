@@ -15,10 +15,21 @@ public static class Run
     public static int Seed { get; } =
         int.TryParse(Environment.GetEnvironmentVariable("FLANNELFLOW_SEED"), NumberStyles.None, CultureInfo.InvariantCulture, out var seed) ? seed : 20_261;
 
+    /// <summary>LAB_PATIENCE: how many times longer than usual to wait for anything, on a slow machine such as the guest of tests/lab/uml.</summary>
+    public static int Patience { get; } =
+        int.TryParse(Environment.GetEnvironmentVariable("LAB_PATIENCE"), NumberStyles.None, CultureInfo.InvariantCulture, out var patience) ? Math.Max(patience, 1) : 1;
+
     public static string Root { get; } = FindRoot();
     public static string LabScript { get; } = Path.Combine(Root, "tests/lab/lab");
     public static string Daemon { get; } = Environment.GetEnvironmentVariable("FLANNELFLOW_BIN") ?? Path.Combine(Root, "artifacts/flannelflow");
     public static string Plugin { get; } = Environment.GetEnvironmentVariable("FLANNELFLOW_PLUGIN") ?? Path.Combine(Daemon, "plugin");
+
+    /// <summary>FLANNELFLOW_DAEMON_ENV: more environment for every daemon, one NAME=VALUE per line; tests/campaigns/guest uses it.</summary>
+    public static IReadOnlyList<string> DaemonEnvironment { get; } =
+        (Environment.GetEnvironmentVariable("FLANNELFLOW_DAEMON_ENV") ?? "").Split('\n', StringSplitOptions.RemoveEmptyEntries);
+
+    /// <summary>FLANNELFLOW_LAB: the folder of a lab that is up, with its daemons: it is taken as it is, and left so. tests/campaigns/guest uses it.</summary>
+    public static string? StandingLab { get; } = Environment.GetEnvironmentVariable("FLANNELFLOW_LAB");
 
     public static CancellationToken Ct => TestContext.Current.CancellationToken;
 
