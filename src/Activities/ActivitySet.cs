@@ -81,7 +81,8 @@ public sealed class ActivitySet(
         .Add(new WaitForConnections(mirror, balancer, connections, drains, drainTerms, time))
         .Add(new RemoveDestination(mirror, balancer))
         .Add(new AcknowledgeDrain(mirror, drainMetrics, time, loggers))
-        .Add(new MendLoadBalancers(balancer));
+        .Add(new MendLoadBalancers(balancer))
+        .Add(new ReadLoadBalancers(balancer));
 
     /// <summary>What a fault of an activity means to the engine: our own refusals and etcd's "no" are final, all else may pass.</summary>
     public static FaultKind Classify(Exception fault) => fault switch

@@ -12,7 +12,7 @@ public sealed class DefinitionsTests
         var definitions = DefinitionLoader.LoadFolder(Folder, Catalog());
         Assert.Equal(
             [
-                "backend-add", "backend-remove", "balancing-mend", "connection-drain", "endpoint-dns", "endpoint-join", "endpoint-leave",
+                "backend-add", "backend-remove", "balancing-mend", "balancing-read", "connection-drain", "endpoint-dns", "endpoint-join", "endpoint-leave",
                 "network-allocate", "network-create", "network-free", "network-idle", "network-remove", "network-restore", "network-resume",
                 "pool-allocate", "pool-release", "service-publish", "service-withdraw",
             ],

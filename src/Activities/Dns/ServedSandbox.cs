@@ -4,6 +4,7 @@ using FlannelFlow.Dns.Serving;
 using FlannelFlow.Dns.Upstreams;
 using FlannelFlow.Linux.Firewall;
 using FlannelFlow.Linux.Namespaces;
+using FlannelFlow.Workflows;
 using Microsoft.Extensions.Logging;
 
 namespace FlannelFlow.Activities.Dns;
@@ -55,6 +56,7 @@ public sealed class ServedSandbox : IAsyncDisposable
     /// <exception cref="IOException">There is none.</exception>
     /// <exception cref="SocketException">Its loopback interface is not up.</exception>
     /// <exception cref="CommandException">nft refused.</exception>
+    /// <exception cref="RefusalException">The kernel has no nf_tables for IPv4.</exception>
     public static async Task<ServedSandbox> StartAsync(
         string path, NameBoard board, DnsOptions options, SandboxModel model, TimeSpan life, TimeProvider time, Func<Random> chance, ILogger log, CancellationToken ct)
     {
@@ -70,12 +72,23 @@ public sealed class ServedSandbox : IAsyncDisposable
                 await table.ReplaceAsync(DnsRedirect.Body(PortsOf(opened), life), ct);
                 return new ServedSandbox(sandbox, table, server, opened, time);
             }
+            catch (CommandException e) when (e.Error.Contains("Operation not supported", StringComparison.Ordinal))
+            {
+                // It will not have them a second later: to try again would only cost each container a minute of processes.
+                await CloseAsync();
+                throw new RefusalException("this kernel has no nf_tables for IPv4, which DNS is redirected by: Docker's resolver goes on answering");
+            }
             catch
+            {
+                await CloseAsync();
+                throw;
+            }
+
+            async Task CloseAsync()
             {
                 await server.DisposeAsync();
                 opened.Probe.Dispose();
                 opened.Canary.Dispose();
-                throw;
             }
         }
         catch

@@ -45,11 +45,15 @@ public sealed class LoadBalancerLoop(
     private readonly Demand _look = new();
     private readonly Dictionary<string, (string Scope, Task Done)> _underWay = new(StringComparer.Ordinal);
     private readonly BalancingProgress _progress = new();
+    private readonly UnreadableTables _unreadable = new(runtime);
 
     /// <summary>Not tried again before the next full look.</summary>
     private readonly HashSet<string> _failed = new(StringComparer.Ordinal);
     private readonly HashSet<string> _saidSchedulers = new(StringComparer.Ordinal);
     private string? _settled;
+
+    /// <summary>True at first: an incident of the daemon before may stand.</summary>
+    private bool _mayBeUnreadable = true;
     private bool _trouble;
 
     public override void Dispose()
@@ -176,12 +180,20 @@ public sealed class LoadBalancerLoop(
         try
         {
             await look();
+            if (_mayBeUnreadable) await _unreadable.ResolveAsync(ct);
+            _mayBeUnreadable = false;
             if (_trouble) logger.LogInformation("load balancers: works again");
             _trouble = false;
         }
         catch (Exception e) when (e is EtcdException or NetlinkException or CommandException && !ct.IsCancellationRequested)
         {
             _settled = null;
+            if (e is not EtcdException)
+            {
+                _mayBeUnreadable = true;
+                _unreadable.Report(ct);
+            }
+
             if (!_trouble) logger.LogWarning("load balancers: {Reason}", e.Message);
             _trouble = true;
         }
