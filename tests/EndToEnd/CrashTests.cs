@@ -21,23 +21,29 @@ public sealed class CrashTests(OneHost lab) : IAsyncLifetime
         ["endpoint-join"] = ["claim-address", "create-veth", "attach-to-bridge"],
     };
 
-    public static TheoryData<string> Points()
+    /// <summary>
+    /// A point that a story passes until its network stands, and one that it passes later, at which the daemon that was started again dies:
+    /// one story for both.
+    /// </summary>
+    public static TheoryData<string, string?> Points()
     {
-        var points = new TheoryData<string>();
-        foreach (var (definition, steps) in Steps)
-        {
-            // The short form kills at each step of the two definitions that act on the kernel.
-            if (!Run.IsLong && definition is not ("network-create" or "endpoint-join")) continue;
-            foreach (var step in steps)
-            {
-                foreach (var moment in Run.IsLong ? EveryMoment : TheHardMoments) points.Add($"{definition}/{step}/{moment}");
-            }
+        // The short form kills at each step of the two definitions that act on the kernel.
+        string[] early = Run.IsLong ? ["pool-allocate", "network-allocate", "network-create"] : ["network-create"];
+        var later = PointsOf("endpoint-join").Cast<string?>();
+        var points = new TheoryData<string, string?>();
+        foreach (var (first, second) in early.SelectMany(PointsOf).Zip(later.Concat(Enumerable.Repeat<string?>(null, int.MaxValue)))) points.Add(first, second);
+        return points;
+    }
 
-            // Respond has no commit of its own, so no point either: it is in the boundary of the step before it.
-            points.Add($"{definition}/accept/after-commit");
+    private static IEnumerable<string> PointsOf(string definition)
+    {
+        foreach (var step in Steps[definition])
+        {
+            foreach (var moment in Run.IsLong ? EveryMoment : TheHardMoments) yield return $"{definition}/{step}/{moment}";
         }
 
-        return points;
+        // Respond has no commit of its own, so no point either: it is in the boundary of the step before it.
+        yield return $"{definition}/accept/after-commit";
     }
 
     public async ValueTask InitializeAsync() => await lab.ClearAsync();
@@ -49,18 +55,19 @@ public sealed class CrashTests(OneHost lab) : IAsyncLifetime
 
     [Theory]
     [MemberData(nameof(Points))]
-    public async Task Daemon_KilledAt_GoesOn_ToTheSameEndState(string point)
+    public async Task Daemon_KilledAt_GoesOn_ToTheSameEndState(string point, string? later)
     {
         var uncrashed = await UncrashedAsync();
         var before = await lab.SnapshotAsync();
         await lab[1].ShAsync("rm -f /var/lib/flannelflow/crashed-at-*");
-        await lab[1].RestartDaemonAsync("FLANNELFLOW_CRASH_AT=" + point);
+        await lab[1].RestartDaemonAsync(CrashAt(point));
 
-        var restarted = RestartWhenDeadAsync();
+        var restarted = RestartWhenDeadAsync(later);
         await lab.CreateNetworkAsync("net1");
         var run = await lab[1].TryDockerAsync("run", "-d", "--name", "c1", "--network", "net1", "lab:latest", "sleep", "100000");
         await restarted;
-        Assert.True((await lab[1].TryShAsync($"[ -e /var/lib/flannelflow/crashed-at-{point.Replace('/', '_')} ]")).Ok, $"the daemon was not killed at {point}");
+        foreach (var passed in later is null ? [point] : new[] { point, later })
+            Assert.True((await lab[1].TryShAsync($"[ -e /var/lib/flannelflow/crashed-at-{passed.Replace('/', '_')} ]")).Ok, $"the daemon was not killed at {passed}");
         Assert.True(run.Ok, $"the docker command in flight failed: {run}");
         var c1 = new Container(lab[1], "c1", "net1");
         var c2 = await lab[1].StartAsync("c2", "net1");
@@ -74,8 +81,13 @@ public sealed class CrashTests(OneHost lab) : IAsyncLifetime
         await lab.UntilSameAsync(before, 30, $"a crash at {point}, and the network's removal");
     }
 
-    private async Task RestartWhenDeadAsync()
+    private static string CrashAt(string point) => "FLANNELFLOW_CRASH_AT=" + point;
+
+    private async Task RestartWhenDeadAsync(string? later)
     {
+        await lab[1].DaemonEndAsync();
+        await lab[1].StartDaemonAsync(later is null ? [] : [CrashAt(later)]);
+        if (later is null) return;
         await lab[1].DaemonEndAsync();
         await lab[1].StartDaemonAsync();
     }
