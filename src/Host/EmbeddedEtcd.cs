@@ -21,6 +21,7 @@ public static class EmbeddedEtcd
         var data = Path.Combine(options.StateDirectory, "etcd");
         // etcd warns about, and newer versions refuse, a data directory that others can read.
         Directory.CreateDirectory(data, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        var dataArgument = $"--data-dir={data}";
         var (client, peer) = (Loopback(options.Etcd.EmbeddedPort), Loopback(options.Etcd.EmbeddedPort + 1));
         await supervisor.EnsureAsync(
             Name,
@@ -30,7 +31,7 @@ public static class EmbeddedEtcd
                 Arguments =
                 [
                     "--name=flannelflow",
-                    $"--data-dir={data}",
+                    dataArgument,
                     $"--listen-client-urls={client}",
                     $"--advertise-client-urls={client}",
                     $"--listen-peer-urls={peer}",
@@ -38,6 +39,7 @@ public static class EmbeddedEtcd
                     $"--initial-cluster=flannelflow={peer}",
                     "--auto-compaction-retention=1",
                 ],
+                Mark = dataArgument,
                 LogFile = Path.Combine(options.StateDirectory, "etcd.log"),
             },
             ct);

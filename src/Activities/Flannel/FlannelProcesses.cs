@@ -47,6 +47,8 @@ public sealed class FlannelProcesses(FlannelSettings settings, HostNetworks netw
 
     private string PrefixOf(IPv4Network pool) => $"{settings.EtcdPrefix}/networks/{pool.PathForm}";
 
+    private string SubnetFileArgument(IPv4Network pool) => "-subnet-file=" + networks.SubnetFileOf(pool);
+
     private ChildConfig ConfigOf(IPv4Network pool)
     {
         // The command line is the identity by which the next daemon finds the process, so it says all that matters by itself.
@@ -54,7 +56,7 @@ public sealed class FlannelProcesses(FlannelSettings settings, HostNetworks netw
         {
             "-etcd-endpoints=" + string.Join(',', settings.EtcdEndpoints),
             "-etcd-prefix=" + PrefixOf(pool),
-            "-subnet-file=" + networks.SubnetFileOf(pool),
+            SubnetFileArgument(pool),
             "-iptables-forward-rules=false",
         };
         if (settings.Interface.Length > 0)
@@ -64,6 +66,7 @@ public sealed class FlannelProcesses(FlannelSettings settings, HostNetworks netw
         {
             File = settings.Binary,
             Arguments = arguments,
+            Mark = SubnetFileArgument(pool),
             Environment = new Dictionary<string, string> { ["PATH"] = "/usr/sbin:/usr/bin:/sbin:/bin" },
             LogFile = Path.Combine(networks.DirectoryOf(pool), "flanneld.log"),
             NotifySocket = Path.Combine(settings.RuntimeDirectory, $"notify-{pool.PathForm}.sock"),

@@ -12,6 +12,12 @@ public sealed record ChildConfig
     /// <summary>Without argv[0], which is <see cref="File"/>. Both together identify the process: a running one is adopted by them.</summary>
     public IReadOnlyList<string> Arguments { get; init; } = [];
 
+    /// <summary>
+    /// An argument that only this child has, whatever else its command line says. A process with it and another command line is this child as
+    /// an earlier configuration or version started it: it is stopped before this one starts. Null: there can be none.
+    /// </summary>
+    public string? Mark { get; init; }
+
     /// <summary>The whole environment; nothing is inherited. NOTIFY_SOCKET is added. An adopted process keeps the one it was started with.</summary>
     public IReadOnlyDictionary<string, string> Environment { get; init; } = new Dictionary<string, string>();
 
@@ -25,6 +31,10 @@ public sealed record ChildConfig
     public TimeSpan StopTimeout { get; init; } = TimeSpan.FromSeconds(5);
 
     public IReadOnlyList<string> CommandLine => [File, .. Arguments];
+
+    /// <summary>Whether a process is this child, as it is wanted or as it once was.</summary>
+    internal bool Started(IReadOnlyList<string> commandLine) =>
+        commandLine.SequenceEqual(CommandLine) || (Mark is not null && commandLine.Contains(Mark));
 
     /// <summary>Same process wanted: records compare lists by reference, which is not meant here.</summary>
     internal bool IsSameAs(ChildConfig other) =>

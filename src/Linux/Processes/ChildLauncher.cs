@@ -8,7 +8,7 @@ namespace FlannelFlow.Linux.Processes;
 /// <summary>Adopts or starts, so that never two run.</summary>
 /// <remarks>
 /// 1. Take flock(2) on LOG.lock. 2. Look in /proc for the command line. 3. Adopt the oldest found (more than one is not our doing; the
-/// others are stopped), or start one. 4. Let go of the lock.
+/// others are stopped, and so is what runs with an earlier configuration's command line), or start one. 4. Let go of the lock.
 /// The lock belongs to the open file, which a process being spawned shares until its exec closes it. So even if we are killed between
 /// fork and exec, the next daemon cannot look before the child has left its parent's command line behind (<see cref="ProcessTable"/>
 /// knows of the moment when it has none).
@@ -22,16 +22,21 @@ internal static class ChildLauncher
         LogFile.Prepare(config.LogFile);
         using var turn = await LockAsync(config.LogFile + ".lock", time, ct);
         SupervisedProcess? kept = null;
-        foreach (var found in ProcessTable.Find(config.CommandLine))
+        foreach (var found in ProcessTable.Find(config.Started))
         {
             if (SupervisedProcess.Adopt(found.Identity) is not { } process) continue;
-            if (kept is null)
+            var isWanted = found.CommandLine.SequenceEqual(config.CommandLine);
+            if (isWanted && kept is null)
             {
                 kept = process;
                 logger.LogInformation("Adopted process {Pid}: {File}", found.Identity.Pid, config.File);
                 continue;
             }
-            logger.LogWarning("Stopping process {Pid}, the double of {Kept}: {File}", found.Identity.Pid, kept.Identity.Pid, config.File);
+            logger.LogWarning(
+                "Stopping process {Pid}, {Reason}: {CommandLine}",
+                found.Identity.Pid,
+                isWanted ? "a double" : "started with another configuration",
+                string.Join(' ', found.CommandLine));
             using (process)
                 await process.StopAsync(config.StopTimeout, time, ct);
         }
@@ -41,7 +46,7 @@ internal static class ChildLauncher
         return started;
     }
 
-    /// <summary>Stops all that run the command line.</summary>
+    /// <summary>Stops all that run the command line, or once did with another configuration.</summary>
     /// <returns>How many.</returns>
     public static async Task<int> StopAllAsync(ChildConfig config, TimeProvider time, CancellationToken ct)
     {
@@ -49,7 +54,7 @@ internal static class ChildLauncher
         var lockFile = config.LogFile + ".lock";
         using var turn = File.Exists(lockFile) ? await LockAsync(lockFile, time, ct) : null;
         var stopped = 0;
-        foreach (var found in ProcessTable.Find(config.CommandLine))
+        foreach (var found in ProcessTable.Find(config.Started))
         {
             using var process = SupervisedProcess.Adopt(found.Identity);
             if (process is null) continue;

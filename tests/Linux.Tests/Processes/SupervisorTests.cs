@@ -81,6 +81,27 @@ public sealed class SupervisorTests
     }
 
     [Fact]
+    public async Task RunningWithAnotherConfiguration_IsStoppedByItsMark_WithoutAMarkItIsLeftAlone()
+    {
+        await using var scope = new ChildScope();
+        ChildConfig With(string seconds) => scope.Sleeper with { Arguments = [scope.Unique, seconds] };
+        await using (var daemon = ChildScope.NewSupervisor()) await daemon.EnsureAsync("net", With("1"), Ct);
+
+        await using var next = ChildScope.NewSupervisor();
+        await next.EnsureAsync("other", With("2"), Ct);
+        Assert.Equal(2, scope.Running.Count);
+        await next.StopAsync("other", With("2"), Ct);
+
+        var child = await next.EnsureAsync("net", With("3") with { Mark = scope.Unique }, Ct);
+        Assert.False(child.State.IsAdopted);
+        Assert.Equal((child.State.Process, With("3").CommandLine), (Assert.Single(scope.Running).Identity, scope.Running[0].CommandLine));
+
+        // A stop finds it, whatever it was started with.
+        Assert.True(await next.StopAsync("net", With("4") with { Mark = scope.Unique }, Ct));
+        Assert.Empty(scope.Running);
+    }
+
+    [Fact]
     public async Task TwoRunning_FromSomewhere_OldestIsAdoptedOtherStopped()
     {
         await using var scope = new ChildScope();
