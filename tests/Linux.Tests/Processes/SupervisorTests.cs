@@ -94,7 +94,9 @@ public sealed class SupervisorTests
 
         var child = await next.EnsureAsync("net", With("3") with { Mark = scope.Unique }, Ct);
         Assert.False(child.State.IsAdopted);
-        Assert.Equal((child.State.Process, With("3").CommandLine), (Assert.Single(scope.Running).Identity, scope.Running[0].CommandLine));
+        var running = Assert.Single(scope.Running);
+        Assert.Equal(child.State.Process, running.Identity);
+        Assert.Equal(With("3").CommandLine, running.CommandLine);
 
         // A stop finds it, whatever it was started with.
         Assert.True(await next.StopAsync("net", With("4") with { Mark = scope.Unique }, Ct));
