@@ -61,6 +61,9 @@ public sealed record ClusterKeys
 
     public string Host(string host) => Hosts + host;
 
+    /// <summary>The host's sign of life.</summary>
+    public string HostSign(string host) => $"{Hosts}{host}/alive";
+
     /// <summary>Summaries of its open and failed workflows.</summary>
     public string HostWorkflows(string host) => $"{Hosts}{host}/workflows/";
 

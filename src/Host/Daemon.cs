@@ -202,7 +202,13 @@ public static class Daemon
         services.AddSingleton(new ClusterKeys(options.Etcd.Prefix));
         services.AddSingleton(options.Addresses.ToAddressSpace());
         services.AddSingleton(new AddressAllocatorOptions { Quarantine = options.Etcd.Quarantine });
-        services.AddSingleton<DockerMirror>().AddSingleton<MirrorWriter>();
+        services.AddSingleton(provider => new DockerMirror(
+            provider.GetRequiredService<IEtcd>(),
+            provider.GetRequiredService<ClusterKeys>(),
+            options.HostName,
+            provider.GetRequiredService<TimeProvider>(),
+            provider.GetRequiredService<ILogger<DockerMirror>>()));
+        services.AddSingleton<MirrorWriter>().AddSingleton<HostWatch>().AddSingleton<IUnderlay, UnderlayPing>();
         services.AddSingleton<DrainWriter>().AddSingleton<OperationsStore>().AddSingleton(options.Drain).AddSingleton(options.DrainWatch);
         services.AddSingleton(new HostPresenceOptions(
             options.HostName, ThisHost.Version, ThisHost.UnderlayAddress(options), PresenceTimeToLive, AcknowledgeInterval));

@@ -32,7 +32,7 @@ public sealed class ConnectionDrainTests : IAsyncLifetime
 
     public ConnectionDrainTests()
     {
-        _mirror = new DockerMirror(_feed, _feed.Keys, TimeProvider.System, NullLogger<DockerMirror>.Instance);
+        _mirror = new DockerMirror(_feed, _feed.Keys, "here", TimeProvider.System, NullLogger<DockerMirror>.Instance);
         _following = _mirror.RunAsync(_stop.Token);
     }
 

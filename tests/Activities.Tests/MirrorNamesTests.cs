@@ -71,11 +71,20 @@ public sealed class MirrorNamesTests
     }
 
     [Fact]
+    public void Tasks_OfAHostThatIsGone_AreNotReady_ButOnTheHostItself()
+    {
+        var state = State(Service(EndpointMode.Vip, "10.128.0.9"), ["h1", "h2"], Task(1), Task(2, "h2")) with { Gone = ["h2"] };
+        Assert.Equal("web.1.t1", Assert.Single(MirrorNames.Of(state).Containers, task => task.Ready).Name);
+        Assert.All(MirrorNames.Of(state with { Here = "h2" }).Containers, task => Assert.True(task.Ready));
+    }
+
+    [Fact]
     public void Acknowledgement_ChangesNoNames_AHostDoes()
     {
         var state = State(Service(EndpointMode.Vip, "10.128.0.9"), ["h1"], Task(1));
         var later = state with { Revision = 8, Hosts = state.Hosts.SetItem("h1", new HostRecord("h1", "", "", 7)) };
         Assert.True(MirrorNames.AreSame(state, later));
         Assert.False(MirrorNames.AreSame(state, later with { Hosts = later.Hosts.Remove("h1") }));
+        Assert.False(MirrorNames.AreSame(state, later with { Gone = ["h1"] }));
     }
 }

@@ -65,7 +65,7 @@ public sealed partial class NameTests(ThreeHosts lab) : IAsyncLifetime
 
         // One process after another, as programs resolve: each has the C library's own second attempt, and 5 s.
         var watch = client.Host.TryShAsync(
-            $"nsenter -t {await PidAsync(client)} -n sh -c 'i=0; while [ $i -lt 300 ]; do i=$((i+1)); " +
+            $"nsenter -t {await client.PidAsync()} -n sh -c 'i=0; while [ $i -lt 300 ]; do i=$((i+1)); " +
             "t0=$(date +%s%N); a=$(dig +short +tries=2 +time=5 @127.0.0.11 server A 2>/dev/null | grep -v \";\"); t1=$(date +%s%N); " +
             "echo \"$(( (t1-t0)/1000000 )) $a\"; sleep 0.01; done'");
         await client.Host.StopDaemonAsync("KILL");
@@ -86,7 +86,7 @@ public sealed partial class NameTests(ThreeHosts lab) : IAsyncLifetime
         var client = await lab[1].StartAsync("client", "net1");
         await UntilAsync(client, "server", await lab[1].DockerAsync("inspect", "-f", "{{.NetworkSettings.Networks.net1.IPAddress}}", "server"));
         await client.Host.ShAsync("echo 'server A' >/tmp/queries");
-        var load = client.Host.TryShAsync($"nsenter -t {await PidAsync(client)} -n dnsperf -s 127.0.0.11 -d /tmp/queries -l 20 -Q 1000 -c 4");
+        var load = client.Host.TryShAsync($"nsenter -t {await client.PidAsync()} -n dnsperf -s 127.0.0.11 -d /tmp/queries -l 20 -Q 1000 -c 4");
         await client.Host.RestartDaemonAsync();
         await UntilAsync(client, "server", await lab[1].DockerAsync("inspect", "-f", "{{.NetworkSettings.Networks.net1.IPAddress}}", "server"));
         var report = (await load).Checked();
@@ -125,13 +125,10 @@ public sealed partial class NameTests(ThreeHosts lab) : IAsyncLifetime
     private static async Task<(string Answers, string Ttl)> DigAsync(Container client, string question)
     {
         var said = await client.Host.TryShAsync(
-            $"nsenter -t {await PidAsync(client)} -n dig @127.0.0.11 +noall +answer +tries=2 +time=5 {question}");
+            $"nsenter -t {await client.PidAsync()} -n dig @127.0.0.11 +noall +answer +tries=2 +time=5 {question}");
         var records = said.Out.Split('\n').Where(line => !line.StartsWith(';')).Select(line => Blank().Split(line.Trim())).Where(words => words.Length == 5).ToList();
         return (string.Join(' ', records.Select(words => words[4]).Order(StringComparer.Ordinal)), records.Count > 0 ? records[0][1] : "");
     }
-
-    private static async Task<string> PidAsync(Container container) =>
-        (await container.Host.DockerAsync("inspect", "-f", "{{.State.Pid}}", container.Name)).Trim();
 
     [GeneratedRegex(@"\s+")]
     private static partial Regex Blank();

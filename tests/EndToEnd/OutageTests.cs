@@ -103,7 +103,19 @@ public sealed class OutageTests(ThreeHosts lab) : IAsyncLifetime
         var (c1, _) = await TwoContainersAsync();
         var before = await lab.SnapshotAsync();
         await lab[2].StartAsync("also", "net1");
-        await lab[2].LabAsync("crash");
+        await lab[1].DockerAsync("service", "create", "--name", "each", "--mode", "global", "--quiet", "--network", "net1", "lab:latest", "sleep", "100000");
+        await using (var names = new NameChurn(lab, [c1]))
+        {
+            await names.WatchAsync("tasks.each");
+            await names.UntilToldAsync("a task on each host starts", "each", 3);
+            await names.UntilSignsOfLifeAsync();
+            var others = await NameChurn.RunningAsync("each", [lab[1], lab[3]]);
+            var crashed = DateTimeOffset.UtcNow;
+            await lab[2].LabAsync("crash");
+            await names.UntilToldAsync("host 2 crashed", crashed, others);
+        }
+
+        await lab[1].DockerAsync("service", "rm", "each");
         await lab[2].LabAsync("boot");
         await lab[2].StartDaemonAsync();
         await lab[2].ShAsync("docker ps -aq | xargs -r docker rm -f");

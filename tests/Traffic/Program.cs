@@ -3,12 +3,13 @@ using System.Net;
 using System.Runtime.InteropServices;
 using FlannelFlow.Traffic;
 
-// A web server that ends as one should, and clients that count what fails; in the labs' image.
+// A web server that ends as one should, clients that count what fails, and one that watches a name; in the labs' image.
 //   traffic serve PORT [FILE]                         FILE gets a line for each connection that comes after SIGTERM
 //   traffic ask ADDRESS PORT TIMES                    prints the name of each server that answers; ends with 1 where one does not
 //   traffic rate ADDRESS PORT SECONDS                 connects and resets, one after the other; prints how many in a second
 //   traffic load ADDRESS PORT SHORT KEPT DOWNLOADS SECONDS
 //                                                     until SIGTERM or SIGINT; then a line of JSON with the counts
+//   traffic name SERVER PORT NAME                     until SIGTERM or SIGINT: a line for each change of the name's addresses (NameWatch)
 using var stop = new CancellationTokenSource();
 using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
 using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
@@ -29,8 +30,12 @@ switch (args)
     case ["rate", var address, var port, var seconds]:
         Console.WriteLine(Rate.Measure(new IPEndPoint(IPAddress.Parse(address), Number(port)), TimeSpan.FromSeconds(Number(seconds))));
         return 0;
+    case ["name", var server, var port, var name]:
+        await new NameWatch(new IPEndPoint(IPAddress.Parse(server), Number(port)), name).RunAsync(stop.Token);
+        return 0;
     default:
-        Console.Error.WriteLine("traffic: serve PORT [FILE] | ask ADDRESS PORT TIMES | rate ADDRESS PORT SECONDS | load ADDRESS PORT SHORT KEPT DOWNLOADS SECONDS");
+        Console.Error.WriteLine(
+            "traffic: serve PORT [FILE] | ask ADDRESS PORT TIMES | rate ADDRESS PORT SECONDS | load ADDRESS PORT SHORT KEPT DOWNLOADS SECONDS | name SERVER PORT NAME");
         return 2;
 }
 

@@ -10,11 +10,16 @@ public static class MirrorNames
     public static NameSnapshot Of(MirrorState mirror)
     {
         ArgumentNullException.ThrowIfNull(mirror);
-        var stranded = Stranded(mirror);
+        var serving = mirror.Containers.Values
+            .Where(container => container.Task is not null)
+            .GroupBy(container => container.Task!.ServiceId, StringComparer.Ordinal)
+            .SelectMany(tasks => ServingTasks.Of(mirror, tasks))
+            .Select(container => container.Id)
+            .ToHashSet(StringComparer.Ordinal);
         return new NameSnapshot(
             [.. mirror.Networks.Values.Select(network => new NamedNetwork(network.Id, network.Name))],
             [.. mirror.Services.Values.Select(Service)],
-            [.. mirror.Containers.Values.Select(container => Container(container, mirror, stranded))]);
+            [.. mirror.Containers.Values.Select(container => Container(container, mirror, serving))]);
     }
 
     /// <summary>Whether the names of both are the same for sure: hosts acknowledge often, and that changes no name.</summary>
@@ -23,8 +28,10 @@ public static class MirrorNames
         ArgumentNullException.ThrowIfNull(one);
         ArgumentNullException.ThrowIfNull(other);
         return ReferenceEquals(one.Networks, other.Networks) && ReferenceEquals(one.Services, other.Services)
-            && ReferenceEquals(one.Containers, other.Containers) && one.Hosts.Keys.ToHashSet(StringComparer.Ordinal).SetEquals(other.Hosts.Keys);
+            && ReferenceEquals(one.Containers, other.Containers) && Present(one).SetEquals(Present(other));
     }
+
+    private static HashSet<string> Present(MirrorState mirror) => mirror.Hosts.Keys.Where(mirror.IsPresent).ToHashSet(StringComparer.Ordinal);
 
     private static NamedService Service(ServiceRecord service) => new(
         service.Id,
@@ -36,14 +43,14 @@ public static class MirrorNames
                 .Select(network => new ServiceNames(network.NetworkId, network.Vip is { } vip ? vip.ToIPAddress() : null, network.Aliases)),
         ]);
 
-    private static NamedContainer Container(ContainerRecord container, MirrorState mirror, ImmutableHashSet<string> stranded)
+    private static NamedContainer Container(ContainerRecord container, MirrorState mirror, HashSet<string> serving)
     {
         var service = container.Task is { } task ? mirror.Services.GetValueOrDefault(task.ServiceId) : null;
         return new NamedContainer(
             container.Id,
             container.Name,
             container.Task?.ServiceId,
-            MayServe(container) && (HasDaemon(container, mirror) || stranded.Contains(container.Task?.ServiceId ?? "")),
+            serving.Contains(container.Id),
             [
                 .. container.Networks.Select(network => new ContainerNames(
                     network.NetworkId,
@@ -59,21 +66,4 @@ public static class MirrorNames
     private static IEnumerable<string> SharedNames(ServiceRecord? service, string networkId) => service is null
         ? []
         : service.Networks.Where(network => network.NetworkId == networkId).SelectMany(network => network.Aliases).Append(service.Name);
-
-    /// <summary>
-    /// Services all of whose tasks that could serve are on hosts without a daemon. Those hosts may be down, or just restarting it: addresses that
-    /// may answer are better than none.
-    /// </summary>
-    private static ImmutableHashSet<string> Stranded(MirrorState mirror) =>
-    [
-        .. mirror.Containers.Values
-            .Where(container => container.Task is not null && MayServe(container))
-            .GroupBy(container => container.Task!.ServiceId, StringComparer.Ordinal)
-            .Where(tasks => !tasks.Any(task => HasDaemon(task, mirror)))
-            .Select(tasks => tasks.Key),
-    ];
-
-    private static bool MayServe(ContainerRecord container) => container.IsUp && container.State == ContainerState.Ready;
-
-    private static bool HasDaemon(ContainerRecord container, MirrorState mirror) => mirror.Hosts.ContainsKey(container.Host);
 }

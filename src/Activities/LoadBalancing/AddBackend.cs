@@ -10,7 +10,7 @@ public sealed class AddBackend(HostBalancing balancing, ILoadBalancer balancer) 
     /// <param name="Marks">Index of the pair.</param>
     public sealed record In(string ServiceId, string NetworkId, string ContainerId, int Marks);
 
-    /// <param name="Weight">0: it is no backend any more.</param>
+    /// <param name="Weight">0: it is no backend any more, or its host is gone.</param>
     public sealed record Out(string Address, int Weight);
 
     public override string Type => "FlannelFlow.AddBackend";

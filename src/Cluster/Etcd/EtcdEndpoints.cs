@@ -1,5 +1,7 @@
+using System.Net;
 using System.Net.Http;
 using System.Net.Security;
+using System.Net.Sockets;
 using System.Security.Cryptography.X509Certificates;
 using Etcdserverpb;
 using Grpc.Core;
@@ -81,6 +83,7 @@ internal sealed class EtcdEndpoint(string address, EtcdOptions options) : IDispo
         var handler = new SocketsHttpHandler
         {
             ConnectTimeout = options.ConnectTimeout,
+            ConnectCallback = (context, ct) => ConnectAsync(context.DnsEndPoint, options, ct),
             KeepAlivePingDelay = options.KeepAliveInterval,
             KeepAlivePingTimeout = options.KeepAliveTimeout,
             KeepAlivePingPolicy = HttpKeepAlivePingPolicy.WithActiveRequests,
@@ -97,6 +100,24 @@ internal sealed class EtcdEndpoint(string address, EtcdOptions options) : IDispo
             Credentials = secure ? ChannelCredentials.SecureSsl : ChannelCredentials.Insecure,
             MaxReceiveMessageSize = null,   // a snapshot of a big pool may pass 4 MB
         });
+    }
+
+    private static async ValueTask<Stream> ConnectAsync(EndPoint to, EtcdOptions options, CancellationToken ct)
+    {
+        // linux/tcp.h: TCP_USER_TIMEOUT, milliseconds.
+        const int tcpUserTimeout = 18;
+        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        try
+        {
+            await socket.ConnectAsync(to, ct);
+            socket.SetRawSocketOption((int)SocketOptionLevel.Tcp, tcpUserTimeout, BitConverter.GetBytes((int)options.SilenceTimeout.TotalMilliseconds));
+            return new NetworkStream(socket, ownsSocket: true);
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
     }
 
     private static SslClientAuthenticationOptions Ssl(EtcdTlsOptions tls)

@@ -13,6 +13,12 @@ public sealed record EtcdOptions
     public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(2);
 
     /// <summary>
+    /// A connection whose peer's kernel acknowledges nothing for so long is given up (TCP_USER_TIMEOUT). Without it, a connection that a partition
+    /// interrupted is tried again at doubling intervals, and may stay silent for as long as the partition lasted after its end.
+    /// </summary>
+    public TimeSpan SilenceTimeout { get; init; } = TimeSpan.FromSeconds(2);
+
+    /// <summary>
     /// HTTP/2 ping on connections with open calls; finds a peer that vanished under an idle watch. Not below 5 s: etcd answers
     /// faster pings with GOAWAY too_many_pings (--grpc-keepalive-min-time).
     /// </summary>
@@ -23,7 +29,7 @@ public sealed record EtcdOptions
     /// <summary>The pause before a broken watch is opened again: doubles from the first to the second.</summary>
     public TimeSpan WatchBackoff { get; init; } = TimeSpan.FromMilliseconds(100);
 
-    public TimeSpan WatchBackoffLimit { get; init; } = TimeSpan.FromSeconds(5);
+    public TimeSpan WatchBackoffLimit { get; init; } = TimeSpan.FromSeconds(1);
 
     public EtcdTlsOptions? Tls { get; init; }
 

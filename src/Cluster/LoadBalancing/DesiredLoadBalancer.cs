@@ -16,7 +16,7 @@ public readonly record struct ServiceInNetwork(string ServiceId, string NetworkI
 public sealed record DesiredLoadBalancer(
     ServiceInNetwork Service, string ServiceName, IPv4Address Vip, string Scheduler, ImmutableArray<DesiredBackend> Backends);
 
-/// <param name="Weight">0: it drains, and gets no new connection. From 1 otherwise, also if it drains and is held open.</param>
+/// <param name="Weight">0: it gets no new connection, since it drains or its host is gone. From 1 otherwise, also if it drains and is held open.</param>
 /// <param name="Drain">Null: it does not drain.</param>
 public sealed record DesiredBackend(string ContainerId, IPv4Address Address, int Weight, DrainRecord? Drain = null);
 
@@ -32,7 +32,7 @@ public static class DesiredLoadBalancers
         return state.Services.Values
             .SelectMany(service => service.Networks
                 .Where(network => networkIds.Contains(network.NetworkId))
-                .Select(network => Of(service, network, tasks[service.Id])))
+                .Select(network => Of(state, service, network, [.. tasks[service.Id]])))
             .OfType<DesiredLoadBalancer>()
             .ToDictionary(balancer => balancer.Service);
     }
@@ -41,7 +41,7 @@ public static class DesiredLoadBalancers
     public static DesiredLoadBalancer? Of(MirrorState state, ServiceInNetwork which) =>
         state.Services.GetValueOrDefault(which.ServiceId) is { } service
         && service.Networks.FirstOrDefault(network => network.NetworkId == which.NetworkId) is { } network
-            ? Of(service, network, state.Containers.Values.Where(container => container.Task?.ServiceId == which.ServiceId))
+            ? Of(state, service, network, [.. state.Containers.Values.Where(container => container.Task?.ServiceId == which.ServiceId)])
             : null;
 
     /// <summary>
@@ -53,11 +53,12 @@ public static class DesiredLoadBalancers
         .SelectMany(container => container.Networks.Select(network => new ServiceInNetwork(container.Task!.ServiceId, network.NetworkId)))
         .ToHashSet();
 
-    private static DesiredLoadBalancer? Of(ServiceRecord service, ServiceNetwork network, IEnumerable<ContainerRecord> tasks)
+    private static DesiredLoadBalancer? Of(MirrorState state, ServiceRecord service, ServiceNetwork network, IReadOnlyCollection<ContainerRecord> tasks)
     {
         if (service.Mode != EndpointMode.Vip || network.Vip is not { } vip) return null;
         var settings = ServiceSettings.Of(service.Labels);
         var living = tasks.Where(task => task.Networks.Any(endpoint => endpoint.NetworkId == network.NetworkId) && (task.IsUp || IsDraining(task))).ToList();
+        var serving = ServingTasks.Of(state, tasks).Select(task => task.Id).ToHashSet(StringComparer.Ordinal);
         var heldOpen = BackendLife.HeldOpen(living.Select(task => (task.Id, IsDraining(task) ? task.Drain?.Since ?? DateTimeOffset.MinValue : (DateTimeOffset?)null)));
         return new DesiredLoadBalancer(
             new ServiceInNetwork(service.Id, network.NetworkId),
@@ -70,7 +71,8 @@ public static class DesiredLoadBalancers
                         .Where(endpoint => endpoint.NetworkId == network.NetworkId)
                         .Select(endpoint => IsDraining(task)
                             ? new DesiredBackend(task.Id, endpoint.Address, task.Id == heldOpen ? BackendLife.HeldOpenWeight : 0, task.Drain)
-                            : new DesiredBackend(task.Id, endpoint.Address, WeightOf(task, settings))))
+                            // Of a host that is gone: no new ones, and what it has may go on, should the host only be cut off for a while.
+                            : new DesiredBackend(task.Id, endpoint.Address, serving.Contains(task.Id) ? WeightOf(task, settings) : 0)))
 
                     // One address, one backend: of two records (an address that came back sooner than its old record went) either is right.
                     // The one that does not drain is the newer.

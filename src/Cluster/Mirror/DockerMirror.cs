@@ -6,11 +6,12 @@ namespace FlannelFlow.Cluster.Mirror;
 
 /// <summary>This host's copy of the mirror in etcd: one read, then every change from its revision on; read anew after a compaction.</summary>
 /// <remarks>
-/// One loop (<see cref="RunAsync"/>) writes the state; anybody reads it. Whoever acts by it takes a <see cref="MirrorFollower"/> and says up
+/// One loop (<see cref="RunAsync"/>) writes the state, but for what <see cref="HostWatch"/> finds out; anybody reads it. Whoever acts by it takes a <see cref="MirrorFollower"/> and says up
 /// to which revision it has acted: the least of these is what this host acknowledges to the others. Followers get the newest state, not each:
 /// what changed twice meanwhile is seen once.
 /// </remarks>
-public sealed class DockerMirror(IEtcd etcd, ClusterKeys keys, TimeProvider time, ILogger<DockerMirror> log)
+/// <param name="host">HOST_NAME of this one.</param>
+public sealed class DockerMirror(IEtcd etcd, ClusterKeys keys, string host, TimeProvider time, ILogger<DockerMirror> log)
 {
     private static readonly TimeSpan RetryPause = TimeSpan.FromSeconds(1);
     private readonly Lock _gate = new();
@@ -94,6 +95,13 @@ public sealed class DockerMirror(IEtcd etcd, ClusterKeys keys, TimeProvider time
         }
     }
 
+    /// <summary>A host was found gone; nothing is changed if it was heard of meanwhile, or its record has ended.</summary>
+    /// <returns>Whether that is new.</returns>
+    internal bool FindGone(string name) => Change(state =>
+        state is null || state.Heard.Contains(name) || state.Gone.Contains(name) || !state.Hosts.ContainsKey(name)
+            ? state
+            : state with { Gone = state.Gone.Add(name) });
+
     internal void Acted()
     {
         lock (_gate) Signal(ref _acted);
@@ -116,7 +124,8 @@ public sealed class DockerMirror(IEtcd etcd, ClusterKeys keys, TimeProvider time
                 new EtcdOperation.Read(EtcdKeys.Under(keys.Docker)),
                 new EtcdOperation.Read(EtcdKeys.Under(keys.Hosts))),
             ct);
-        Set(MirrorState.Read(keys, read.Revision, read.Ranges.SelectMany(range => range.Entries)));
+        var fresh = MirrorState.Read(keys, read.Revision, read.Ranges.SelectMany(range => range.Entries)) with { Here = host };
+        Change(before => before is null ? fresh : fresh.After(before));
 
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(ct);
         var batches = Channel.CreateBounded<EtcdWatchBatch>(new BoundedChannelOptions(64) { SingleReader = true });
@@ -128,7 +137,7 @@ public sealed class DockerMirror(IEtcd etcd, ClusterKeys keys, TimeProvider time
             await foreach (var batch in batches.Reader.ReadAllAsync(ct))
             {
                 if (batch is not EtcdChanges changes) return;
-                Set(Current!.With(keys, changes));
+                Change(state => state!.With(keys, changes));
             }
         }
         finally
@@ -151,17 +160,19 @@ public sealed class DockerMirror(IEtcd etcd, ClusterKeys keys, TimeProvider time
         }
     }
 
-    private void Set(MirrorState state)
+    /// <returns>False: it is as it was.</returns>
+    private bool Change(Func<MirrorState?, MirrorState?> change)
     {
         lock (_gate)
         {
             // A change of what hosts tell of their workflows is none of the mirror's: nobody is woken for it.
-            if (ReferenceEquals(state, _current)) return;
+            if (change(_current) is not { } state || ReferenceEquals(state, _current)) return false;
             foreach (var key in state.Unreadable.Except(_current?.Unreadable ?? []))
                 log.LogWarning("{Key} in etcd is no record of this version, it counts as absent", key);
             _current = state;
             Signal(ref _changed);
             if (_followers.Count == 0) Signal(ref _acted);
+            return true;
         }
     }
 

@@ -4,21 +4,57 @@ using Microsoft.Extensions.Logging;
 namespace FlannelFlow.Cluster.Mirror;
 
 /// <summary>Who this host is, for the others.</summary>
-/// <param name="TimeToLive">How long the others take this host for living after its daemon was last heard of. Whole seconds.</param>
+/// <param name="TimeToLive">How long the others wait for this host after its daemon was last heard of. Whole seconds.</param>
 /// <param name="AcknowledgeInterval">At most so often an acknowledgement is written.</param>
 public sealed record HostPresenceOptions(string Host, string Version, string UnderlayAddress, TimeSpan TimeToLive, TimeSpan AcknowledgeInterval);
 
-/// <summary>Keeps <c>hosts/&lt;host&gt;</c>: that this host lives, and up to which change of the mirror it acts.</summary>
+/// <summary>
+/// Keeps <c>hosts/&lt;host&gt;</c>: that this host lives, and up to which change of the mirror it acts; and <c>hosts/&lt;host&gt;/alive</c>, the sign of life
+/// of its daemon.
+/// </summary>
 /// <remarks>
-/// The key hangs on a lease that is prolonged each third of its time. It is not revoked when the daemon ends: the kernel goes on by what the
+/// The record hangs on a lease that is prolonged each third of its time. It is not revoked when the daemon ends: the kernel goes on by what the
 /// daemon did last, so the others must still wait for it, for as long as a restart may take. Nothing is acknowledged before the mirror was read.
+/// The sign hangs on the shortest lease that etcd grants: when it ends, the others ask this host's kernel whether it still runs
+/// (<see cref="HostWatch"/>). It is given, at the start and after each time that it was missed, only once what the mirror holds of this host is right: whoever
+/// takes it for gone reckons with its containers again from then on.
 /// </remarks>
 public sealed class HostPresence(
     IEtcd etcd, ClusterKeys keys, DockerMirror mirror, HostPresenceOptions options, TimeProvider time, ILogger<HostPresence> log)
 {
     private static readonly TimeSpan RetryPause = TimeSpan.FromSeconds(1);
 
-    public async Task RunAsync(CancellationToken ct)
+    /// <summary>etcd grants no less than one and a half of its election timeouts, which is this (lessor.go, minLeaseTTL); with slower elections, more.</summary>
+    private static readonly TimeSpan SignTimeToLive = TimeSpan.FromSeconds(2);
+
+    /// <summary>After a partition the others wait for it.</summary>
+    private static readonly TimeSpan SignRetryPause = TimeSpan.FromMilliseconds(200);
+
+    /// <param name="refresh">Brings this host's part of the mirror in line with Docker; completes when it is.</param>
+    public Task RunAsync(Func<CancellationToken, Task> refresh, CancellationToken ct) => Task.WhenAll(KeepRecordAsync(ct), KeepSignAsync(refresh, ct));
+
+    private async Task KeepSignAsync(Func<CancellationToken, Task> refresh, CancellationToken ct)
+    {
+        while (true)
+        {
+            try
+            {
+                await refresh(ct);
+                var lease = await etcd.GrantLeaseAsync(SignTimeToLive, ct);
+                await etcd.PutAsync(keys.HostSign(options.Host), options.Host, lease.Id, ct);
+                do await Task.Delay(lease.TimeToLive / 4, time, ct);
+                while (await etcd.KeepLeaseAliveAsync(lease.Id, ct) is not null);
+            }
+            catch (EtcdException e)
+            {
+                // Said by the record's keeper, once.
+                log.LogDebug("giving a sign of life: {Reason}", e.Message);
+                await Task.Delay(SignRetryPause, time, ct);
+            }
+        }
+    }
+
+    private async Task KeepRecordAsync(CancellationToken ct)
     {
         var troubled = false;
         while (true)

@@ -24,14 +24,27 @@ public sealed record MirrorState
     /// <summary>By container id, of all hosts.</summary>
     public ImmutableDictionary<string, ContainerRecord> Containers { get; init; } = ImmutableDictionary.Create<string, ContainerRecord>(StringComparer.Ordinal);
 
-    /// <summary>By host name: those whose daemon lives.</summary>
+    /// <summary>This host's name; it is always there to itself.</summary>
+    public string Here { get; init; } = "";
+
+    /// <summary>By host name: those whose daemon lives, or may be restarting.</summary>
     public ImmutableDictionary<string, HostRecord> Hosts { get; init; } = ImmutableDictionary.Create<string, HostRecord>(StringComparer.Ordinal);
+
+    /// <summary>Hosts whose daemon gives signs of life (<see cref="HostPresence"/>).</summary>
+    public ImmutableHashSet<string> Heard { get; init; } = ImmutableHashSet.Create<string>(StringComparer.Ordinal);
+
+    /// <summary>Hosts that were gone, and of which nothing was heard since: their record has ended, or they were found silent (<see cref="HostWatch"/>).</summary>
+    public ImmutableHashSet<string> Gone { get; init; } = ImmutableHashSet.Create<string>(StringComparer.Ordinal);
 
     /// <summary>Keys whose value is no record.</summary>
     public ImmutableSortedSet<string> Unreadable { get; init; } = ImmutableSortedSet.Create<string>(StringComparer.Ordinal);
 
     /// <summary>The revision that every living host has acknowledged; that of this state when no host lives.</summary>
+    /// <remarks>A host that was only found silent is waited for until its record ends: what its kernel still sends may arrive elsewhere.</remarks>
     public long AcknowledgedRevision => Hosts.IsEmpty ? Revision : Hosts.Values.Min(host => host.AppliedRevision);
+
+    /// <summary>Whether what runs there is reckoned with. Names and load balancers both ask this, through <see cref="ServingTasks"/>.</summary>
+    public bool IsPresent(string host) => host == Here || (Hosts.ContainsKey(host) && !Gone.Contains(host));
 
     /// <summary>For tests and pure functions.</summary>
     public static MirrorState Of(
@@ -49,6 +62,13 @@ public sealed record MirrorState
         var state = Empty;
         foreach (var entry in entries) state = state.Put(keys, entry.Key, entry.Value);
         return state with { Revision = revision };
+    }
+
+    /// <summary>A state that was read anew, with what the one before it knew and etcd does not hold: who is gone.</summary>
+    public MirrorState After(MirrorState before)
+    {
+        ArgumentNullException.ThrowIfNull(before);
+        return this with { Gone = before.Gone.Union(before.Hosts.Keys.Except(Hosts.Keys, StringComparer.Ordinal)).Except(Heard) };
     }
 
     /// <summary>With the changes of one transaction or more, in their order.</summary>
@@ -84,7 +104,10 @@ public sealed record MirrorState
             case MirrorKind.Container when MirrorJson.TryRead(value, MirrorJsonContext.Default.ContainerRecord, out var container) && container.Id == parsed.Id:
                 return without with { Containers = without.Containers.SetItem(container.Id, container) };
             case MirrorKind.Host when MirrorJson.TryRead(value, MirrorJsonContext.Default.HostRecord, out var host) && host.Host == parsed.Id:
-                return without with { Hosts = without.Hosts.SetItem(host.Host, host) };
+                // Written anew, it is no end of the record.
+                return without with { Hosts = without.Hosts.SetItem(host.Host, host), Gone = Gone };
+            case MirrorKind.Sign:
+                return without with { Heard = Heard.Add(parsed.Host), Gone = Gone.Remove(parsed.Host) };
             default:
                 return without with { Unreadable = without.Unreadable.Add(key) };
         }
@@ -103,7 +126,8 @@ public sealed record MirrorState
             MirrorKind.Container when state.Containers.TryGetValue(parsed.Id, out var container) && container.Host == parsed.Host =>
                 state with { Containers = state.Containers.Remove(parsed.Id) },
             MirrorKind.Container => state,
-            MirrorKind.Host => state with { Hosts = state.Hosts.Remove(parsed.Id) },
+            MirrorKind.Host => state with { Hosts = state.Hosts.Remove(parsed.Id), Gone = state.Gone.Add(parsed.Id) },
+            MirrorKind.Sign => state with { Heard = state.Heard.Remove(parsed.Host) },
         };
     }
 }
@@ -114,9 +138,10 @@ internal enum MirrorKind
     Service,
     Container,
     Host,
+    Sign,
 }
 
-/// <param name="Host">Of a container only.</param>
+/// <param name="Host">Of a container, and of a sign of life.</param>
 internal sealed record MirrorKey(MirrorKind Kind, string Id, string Host)
 {
     /// <summary>Null for a key that is none of the mirror's, such as <c>hosts/&lt;host&gt;/workflows/…</c></summary>
@@ -125,7 +150,12 @@ internal sealed record MirrorKey(MirrorKind Kind, string Id, string Host)
         if (Rest(keys.DockerNetworks) is [var network]) return new MirrorKey(MirrorKind.Network, network, "");
         if (Rest(keys.DockerServices) is [var service]) return new MirrorKey(MirrorKind.Service, service, "");
         if (Rest(keys.DockerContainers) is [var home, var container]) return new MirrorKey(MirrorKind.Container, container, home);
-        return Rest(keys.Hosts) is [var host] ? new MirrorKey(MirrorKind.Host, host, "") : null;
+        return Rest(keys.Hosts) switch
+        {
+            [var host] => new MirrorKey(MirrorKind.Host, host, ""),
+            [var host, _] when key == keys.HostSign(host) => new MirrorKey(MirrorKind.Sign, "", host),
+            _ => null,
+        };
 
         string[]? Rest(string prefix) => key.StartsWith(prefix, StringComparison.Ordinal) ? key[prefix.Length..].Split('/') : null;
     }

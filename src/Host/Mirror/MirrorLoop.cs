@@ -20,6 +20,7 @@ public sealed class MirrorLoop(
     MirrorWriter writer,
     DockerMirror mirror,
     HostPresence presence,
+    HostWatch watch,
     KillWatch kills,
     DesiredStateWatch desiredStates,
     FlannelFlowOptions options,
@@ -45,7 +46,8 @@ public sealed class MirrorLoop(
 
     protected override Task ExecuteAsync(CancellationToken stoppingToken) => Task.WhenAll(
         mirror.RunAsync(stoppingToken),
-        presence.RunAsync(stoppingToken),
+        presence.RunAsync(WrittenAsync, stoppingToken),
+        watch.RunAsync(stoppingToken),
         FollowDockerAsync(stoppingToken),
         LookAsync("this host's containers", _containersChanged, WriteContainersAsync, stoppingToken),
         LookAsync("the swarm's networks and services", _clusterChanged, WriteClusterAsync, stoppingToken));
@@ -124,6 +126,25 @@ public sealed class MirrorLoop(
 
             if (await demand.WaitAsync(pause, ct)) await Task.Delay(Settle, time, ct);
             else if (pause == options.Reconcile.Interval) containers.ForgetAll();
+        }
+    }
+
+    /// <summary>Completes when the mirror holds of this host's containers what Docker has.</summary>
+    /// <exception cref="EtcdException">It does not.</exception>
+    private async Task WrittenAsync(CancellationToken ct)
+    {
+        while (true)
+        {
+            try
+            {
+                await WriteContainersAsync(ct);
+                return;
+            }
+            catch (DockerUnavailableException)
+            {
+                // Said where it is looked for again and again.
+                await Task.Delay(RetryPause, time, ct);
+            }
         }
     }
 

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using FlannelFlow.Cluster.LoadBalancing;
 using FlannelFlow.Cluster.Mirror;
 using static FlannelFlow.Cluster.Tests.Mirror.Records;
@@ -63,6 +64,26 @@ public sealed class DesiredLoadBalancersTests
                     Container("c3", "n1", "web", ("red", "10.1.2.5", null)) with { Labels = Labels(("flannelflow.weight", "heavy")) }),
                 "red"));
     }
+
+    [Theory]
+    [InlineData("n1 n2", "", "10.1.2.3*1 10.1.3.3*1")]
+    [InlineData("n1 n2", "n2", "10.1.2.3*1 10.1.3.3*0")]
+    [InlineData("n1", "", "10.1.2.3*1 10.1.3.3*0")]
+    [InlineData("n1 n2", "n1 n2", "10.1.2.3*1 10.1.3.3*1")]
+    [InlineData("", "", "10.1.2.3*1 10.1.3.3*1")]
+    public void Task_OfAHostThatIsGone_GetsNothingNew_WhereThereAreOthers(string hosts, string gone, string backends) =>
+        Assert.Equal(
+            "web red 10.1.0.2 wrr: " + backends,
+            Text(
+                State(
+                    [Web],
+                    Container("c1", "n1", "web", ("red", "10.1.2.3", null)),
+                    Container("c2", "n2", "web", ("red", "10.1.3.3", null))) with
+                {
+                    Hosts = hosts.Split(' ', StringSplitOptions.RemoveEmptyEntries).ToImmutableDictionary(host => host, host => new HostRecord(host, "", "", 0)),
+                    Gone = [.. gone.Split(' ', StringSplitOptions.RemoveEmptyEntries)],
+                },
+                "red"));
 
     [Fact]
     public void Address_OfTwoRecords_IsOneBackend() =>

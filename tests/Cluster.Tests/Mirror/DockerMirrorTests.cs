@@ -20,7 +20,7 @@ public sealed class DockerMirrorTests(EtcdProcess etcd) : IClassFixture<EtcdProc
     public ValueTask InitializeAsync()
     {
         _keys = etcd.NewKeys();
-        _mirror = new DockerMirror(etcd.Store, _keys, TimeProvider.System, NullLogger<DockerMirror>.Instance);
+        _mirror = new DockerMirror(etcd.Store, _keys, "here", TimeProvider.System, NullLogger<DockerMirror>.Instance);
         return ValueTask.CompletedTask;
     }
 
@@ -75,7 +75,7 @@ public sealed class DockerMirrorTests(EtcdProcess etcd) : IClassFixture<EtcdProc
         await etcd.EtcdctlAsync("compact", last.ToString(System.Globalization.CultureInfo.InvariantCulture));
         var old = new EtcdOfThePast(etcd.Store, new EtcdRange(first, [new EtcdEntry(
             _keys.DockerNetwork("net1"), MirrorJson.Write(Network("net1", "10.1.0.0/20")), first, first, 1, EtcdLeaseId.None)]));
-        _mirror = new DockerMirror(old, _keys, TimeProvider.System, NullLogger<DockerMirror>.Instance);
+        _mirror = new DockerMirror(old, _keys, "here", TimeProvider.System, NullLogger<DockerMirror>.Instance);
         Start();
         Assert.Equal(["net2"], (await UntilAsync(state => state.Networks.ContainsKey("net2"))).Networks.Keys);
     }

@@ -20,7 +20,7 @@ public sealed class HostPresenceTests(EtcdProcess etcd) : IClassFixture<EtcdProc
     public ValueTask InitializeAsync()
     {
         _keys = etcd.NewKeys();
-        _mirror = new DockerMirror(etcd.Store, _keys, TimeProvider.System, NullLogger<DockerMirror>.Instance);
+        _mirror = new DockerMirror(etcd.Store, _keys, "here", TimeProvider.System, NullLogger<DockerMirror>.Instance);
         _running.Add(_mirror.RunAsync(_stop.Token));
         return ValueTask.CompletedTask;
     }
@@ -61,17 +61,28 @@ public sealed class HostPresenceTests(EtcdProcess etcd) : IClassFixture<EtcdProc
     }
 
     [Fact]
+    public async Task Host_GivesASignOfLife_OnlyOnceItsContainersAreRight()
+    {
+        var refreshed = new TaskCompletionSource();
+        _running.Add(Presence("n1").RunAsync(_ => refreshed.Task, _stop.Token));
+        var state = await UntilAsync(state => state.Hosts.ContainsKey("n1"));
+        Assert.Empty(state.Heard);
+        refreshed.SetResult();
+        await UntilAsync(state => state.Heard.Contains("n1"));
+    }
+
+    [Fact]
     public async Task Host_ThatEnds_IsWaitedForUntilItsLeaseEnds_AndNoLonger()
     {
         using var alone = new CancellationTokenSource();
-        Task[] ending = [Presence("short", seconds: 1).RunAsync(alone.Token), Presence("long", seconds: 600).RunAsync(alone.Token)];
+        Task[] ending = [Presence("short", seconds: 1).RunAsync(_ => Task.CompletedTask, alone.Token), Presence("long", seconds: 600).RunAsync(_ => Task.CompletedTask, alone.Token)];
         await UntilAsync(state => state.Hosts.Count == 2);
         await alone.CancelAsync();
         foreach (var presence in ending) await Assert.ThrowsAnyAsync<OperationCanceledException>(() => presence);
         Assert.Equal(["long"], (await UntilAsync(state => !state.Hosts.ContainsKey("short"))).Hosts.Keys);
     }
 
-    private void Start(string host) => _running.Add(Presence(host).RunAsync(_stop.Token));
+    private void Start(string host) => _running.Add(Presence(host).RunAsync(_ => Task.CompletedTask, _stop.Token));
 
     private HostPresence Presence(string host, int seconds = 30) => new(
         etcd.Store,

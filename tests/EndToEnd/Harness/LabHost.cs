@@ -17,7 +17,10 @@ public sealed partial class LabHost(Lab lab, int number)
     /// <summary>The daemon's socket for dockerd's calls.</summary>
     public string PluginSocket => Path.Combine(StateFolder, "plugin/daemon.sock");
 
-    public string DaemonLog => Path.Combine(lab.StateFolder, $"n{Number}", "log/flannelflow.log");
+    public string DaemonLog => LogFile("flannelflow.log");
+
+    /// <summary>On this machine: a file of the host's /var/log.</summary>
+    public string LogFile(string name) => Path.Combine(lab.StateFolder, $"n{Number}", "log", name);
 
     private string N => Number.ToString(CultureInfo.InvariantCulture);
 
@@ -112,6 +115,9 @@ public sealed class Container(LabHost host, string name, string network)
 
     public async Task<string> AddressAsync() =>
         (await host.DockerAsync("inspect", "-f", $"{{{{(index .NetworkSettings.Networks \"{network}\").IPAddress}}}}", name)).Trim();
+
+    /// <summary>In the host.</summary>
+    public async Task<string> PidAsync() => (await host.DockerAsync("inspect", "-f", "{{.State.Pid}}", name)).Trim();
 
     /// <summary>Whether an address answers within a second or two.</summary>
     public async Task<bool> ReachesAsync(string address) => (await TryExecAsync("ping", "-c", "2", "-i", "0.2", "-W", "2", address)).Ok;
