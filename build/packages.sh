@@ -23,6 +23,7 @@ util-linux      /usr/bin/nsenter          entering namespaces
 dnsutils        /usr/bin/dig              asking our DNS servers, over UDP and TCP
 dnsperf         /usr/bin/dnsperf          loading them
 dnsmasq-base    /usr/sbin/dnsmasq         a peer to measure them with
+musl-dev        /usr/lib/x86_64-linux-musl/libc.a  the resolver of musl, to ask our DNS servers with
 clang           /usr/bin/clang            the linker of NativeAOT
 zlib1g-dev      /usr/include/zlib.h       what NativeAOT links against
 '

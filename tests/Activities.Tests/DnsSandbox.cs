@@ -21,6 +21,7 @@ internal sealed class DnsSandbox : IAsyncDisposable
     private readonly CommandRunner _host = new(TimeProvider.System);
     private readonly string _name = "fft-dns-" + Guid.NewGuid().ToString("N")[..8];
     private readonly string _resolvConf = Path.GetTempFileName();
+    private readonly string _musl = Path.Combine(Path.GetTempPath(), "fft-musl-" + Guid.NewGuid().ToString("N")[..8]);
     private Socket? _udp, _tcp;
     private Task _resolver = Task.CompletedTask;
     private NetworkNamespace? _opened;
@@ -75,11 +76,31 @@ internal sealed class DnsSandbox : IAsyncDisposable
         Ct);
 
     /// <summary>glibc's resolver, as a program in the sandbox has it.</summary>
+    /// <param name="options">More lines of resolv.conf.</param>
     /// <returns>The addresses, a line each, or "" if there is none.</returns>
-    public async Task<string> GetentAsync(string name)
+    public Task<string> GetentAsync(string name, string options = "") => ResolveAsync($"getent ahostsv4 {name} | sed -n 's/ *STREAM.*//p'", options);
+
+    /// <summary>musl's, both families at once.</summary>
+    public async Task<string> MuslAsync(string name, string options = "")
     {
-        var result = await Commands.RunAsync(
-            "unshare", ["--mount", "sh", "-c", $"mount --bind {_resolvConf} /etc/resolv.conf && getent ahostsv4 {name} | sed -n 's/ *STREAM.*//p'"], null, Ct);
+        if (!File.Exists(_musl))
+        {
+            const string musl = "/usr/lib/x86_64-linux-musl";
+            var source = Path.Combine(AppContext.BaseDirectory, "resolve.c");
+            await _host.RunCheckedAsync(
+                "clang",
+                ["-static", "-nostdinc", "-nostdlib", "-isystem", "/usr/include/x86_64-linux-musl", musl + "/crt1.o", source, musl + "/libc.a", "-o", _musl],
+                null,
+                Ct);
+        }
+
+        return await ResolveAsync($"{_musl} {name}", options);
+    }
+
+    private async Task<string> ResolveAsync(string command, string options)
+    {
+        await File.WriteAllTextAsync(_resolvConf, $"nameserver 127.0.0.11\noptions ndots:0\n{options}\n", Ct);
+        var result = await Commands.RunAsync("unshare", ["--mount", "sh", "-c", $"mount --bind {_resolvConf} /etc/resolv.conf && {command}"], null, Ct);
         return result.Output.Trim();
     }
 
@@ -113,11 +134,11 @@ internal sealed class DnsSandbox : IAsyncDisposable
         _opened?.Dispose();
         await _host.RunAsync("ip", ["netns", "del", _name], null, CancellationToken.None);
         File.Delete(_resolvConf);
+        File.Delete(_musl);
     }
 
     private async Task InitializeAsync(bool withIptables)
     {
-        await File.WriteAllTextAsync(_resolvConf, "nameserver 127.0.0.11\noptions ndots:0\n", Ct);
         await _host.RunCheckedAsync("ip", ["netns", "add", _name], null, Ct);
         _opened = NetworkNamespace.Open(NamespacePath);
         Commands = new CommandRunner(TimeProvider.System) { NetworkNamespace = _opened, Timeout = TimeSpan.FromSeconds(60) };

@@ -21,9 +21,9 @@ public sealed record ServerSockets(Socket Udp, Socket Tcp) : IDisposable
 /// <summary>The DNS server of one sandbox, on UDP and TCP.</summary>
 /// <remarks>
 /// <list type="bullet">
-/// <item>One thread reads the UDP socket: an answer to a query that comes alone needs one wake-up, not those of a poller and of a pool. It
-/// answers what it knows at once, and hands what must be forwarded to a task of its own, so that a slow upstream delays no local name. The
-/// local answer allocates nothing.</item>
+/// <item>One thread reads the UDP socket: an answer to a query that comes alone needs one wake-up, not those of a poller and of a pool. Queries that came
+/// meanwhile are taken, and answered, together with one call each. It answers what it knows at once, and hands what must be forwarded to a task of its own, so
+/// that a slow upstream delays no local name. The local answer allocates nothing.</item>
 /// <item>A datagram of one byte or none is sent back as it came: who sent it sees that the loop lives, and that all that came before is answered.</item>
 /// <item>Each TCP connection is a task; queries on it are answered in their order.</item>
 /// <item>Everything that was begun is awaited by <see cref="DisposeAsync"/>. The sockets close first, so nothing waits for a client.</item>
@@ -38,7 +38,7 @@ public sealed class SandboxServer : IAsyncDisposable
     private static readonly TimeSpan IdleConnection = TimeSpan.FromSeconds(10);
 
     /// <summary>What a UDP answer may take at most. Beyond it a client is better served by TCP.</summary>
-    private const int MostByUdp = 4096;
+    private const int MostByUdp = DatagramBatch.Longest;
     private const int MostByTcp = 65_535;
 
     /// <summary>Bytes; the loop needs a few kilobytes, and there is one for each sandbox.</summary>
@@ -127,38 +127,21 @@ public sealed class SandboxServer : IAsyncDisposable
 
     private void ReadUdp()
     {
-        var socket = _sockets.Udp;
-        var query = GC.AllocateUninitializedArray<byte>(MostByTcp, pinned: true);
-        var answer = GC.AllocateUninitializedArray<byte>(MostByUdp, pinned: true);
-        var client = new SocketAddress(AddressFamily.InterNetwork);
+        var batch = new DatagramBatch(_sockets.Udp);
         var chance = _chance();
-        var own = ((IPEndPoint)socket.LocalEndPoint!).Serialize();
+        var own = ((IPEndPoint)_sockets.Udp.LocalEndPoint!).Serialize().Buffer.Span;
         while (!_stop.IsCancellationRequested)
         {
             try
             {
-                var length = socket.ReceiveFrom(query, SocketFlags.None, client);
-                // From itself: forged, and an answer would go round for ever.
-                if (client.Equals(own)) continue;
-                if (length <= 1)
+                var count = batch.Receive();
+                for (var i = 0; i < count; i++)
                 {
-                    socket.SendTo(query.AsSpan(0, length), SocketFlags.None, client);
-                    continue;
+                    // From itself: forged, and an answer would go round for ever.
+                    if (!batch.Sender(i)[..8].SequenceEqual(own[..8])) Serve(batch, i, chance);
                 }
 
-                switch (_responder.Respond(query.AsSpan(0, length), isUdp: true, answer, MostByUdp, chance, out var written))
-                {
-                    case Response.Answered:
-                        _answered++;
-                        socket.SendTo(answer.AsSpan(0, written), SocketFlags.None, client);
-                        break;
-                    case Response.Forward:
-                        _forwarded++;
-                        Begin(ForwardUdpAsync(query.AsSpan(0, length).ToArray(), Copy(client)));
-                        break;
-                    case Response.Silence:
-                        break;
-                }
+                batch.Send();
             }
             catch (SocketException e)
             {
@@ -169,6 +152,31 @@ public sealed class SandboxServer : IAsyncDisposable
             {
                 return;
             }
+        }
+    }
+
+    private void Serve(DatagramBatch batch, int index, Random chance)
+    {
+        var query = batch.Datagram(index);
+        if (query.Length <= 1)
+        {
+            query.CopyTo(batch.Room);
+            batch.Answer(index, query.Length);
+            return;
+        }
+
+        switch (_responder.Respond(query, isUdp: true, batch.Room, DatagramBatch.Longest, chance, out var written))
+        {
+            case Response.Answered:
+                _answered++;
+                batch.Answer(index, written);
+                break;
+            case Response.Forward:
+                _forwarded++;
+                Begin(ForwardUdpAsync(query.ToArray(), AddressOf(batch.Sender(index))));
+                break;
+            case Response.Silence:
+                break;
         }
     }
 
@@ -295,11 +303,11 @@ public sealed class SandboxServer : IAsyncDisposable
         return true;
     }
 
-    private static SocketAddress Copy(SocketAddress address)
+    private static SocketAddress AddressOf(ReadOnlySpan<byte> sender)
     {
-        var copy = new SocketAddress(address.Family, address.Size);
-        address.Buffer.Span[..address.Size].CopyTo(copy.Buffer.Span);
-        return copy;
+        var address = new SocketAddress(AddressFamily.InterNetwork, sender.Length);
+        sender.CopyTo(address.Buffer.Span);
+        return address;
     }
 
     private void Begin(Task task)

@@ -22,7 +22,8 @@ public sealed class NameTable
     public static NameTable Read()
     {
         var table = new NameTable();
-        foreach (var line in File.ReadLines(Path.Combine(AppContext.BaseDirectory, "Names", "names.md"))) table.Add(line);
+        var lines = File.ReadLines(Path.Combine(AppContext.BaseDirectory, "Names", "names.md"));
+        foreach (var line in lines.TakeWhile(line => line != "## Docker's resolver")) table.Add(line);
         return table;
     }
 

@@ -25,11 +25,14 @@ public sealed class NameWatcher
     public static Task<NameWatcher> OfOursAsync(Container client, string name) => BeginAsync(client, name, "53");
 
     /// <summary>At the port that Docker's resolver has in the sandbox, past the redirect to ours.</summary>
-    public static async Task<NameWatcher> OfDockersAsync(Container client, string name)
+    public static async Task<NameWatcher> OfDockersAsync(Container client, string name) => await BeginAsync(client, name, await DockersPortAsync(client));
+
+    /// <summary>The UDP port of Docker's resolver in a container, at 127.0.0.11.</summary>
+    public static async Task<string> DockersPortAsync(Container client)
     {
         var rules = await client.Host.ShAsync($"nsenter -t {await client.PidAsync()} -n iptables -t nat -S DOCKER_OUTPUT");
         var rule = rules.Split('\n').Single(line => line.Contains("-p udp", StringComparison.Ordinal));
-        return await BeginAsync(client, name, rule[(rule.LastIndexOf(':') + 1)..]);
+        return rule[(rule.LastIndexOf(':') + 1)..];
     }
 
     /// <summary>Whoever is asked, where: for what is printed.</summary>
