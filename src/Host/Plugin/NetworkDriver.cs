@@ -15,6 +15,12 @@ public sealed class NetworkDriver(PluginWorkflows workflows, HostNetworks networ
     private const string VniOption = "flannelflow.vni";
     private const string PoolOption = "flannelflow.pool";
 
+    /// <summary>
+    /// A stopping container waits for DeleteEndpoint, and Docker can do nothing about one that fails. What is left after this, such as the release of
+    /// the address while etcd is away, goes on without it.
+    /// </summary>
+    private static readonly TimeSpan LeavePatience = TimeSpan.FromSeconds(3);
+
     private const string GenericOptions = "com.docker.network.generic";
     private const string MtuOption = "com.docker.network.driver.mtu";
 
@@ -137,7 +143,7 @@ public sealed class NetworkDriver(PluginWorkflows workflows, HostNetworks networ
     public async Task<EmptyAnswer> DeleteEndpointAsync(EndpointRequest request, PluginCall call, CancellationToken ct)
     {
         var networkId = Required(request.NetworkID, nameof(request.NetworkID));
-        await workflows.RunAsync(EndpointLeave.Start(networkId, EndpointId(request.EndpointID), forced: false), ct);
+        await workflows.RunAsync(EndpointLeave.Start(networkId, EndpointId(request.EndpointID), forced: false), LeavePatience, ct);
         return new EmptyAnswer();
     }
 

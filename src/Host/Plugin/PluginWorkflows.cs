@@ -5,7 +5,7 @@ using FlannelFlow.Workflows;
 namespace FlannelFlow.Host.Plugin;
 
 /// <summary>Runs the workflow behind a plugin call and turns its end into what Docker is told.</summary>
-public sealed class PluginWorkflows(WorkflowRuntime runtime)
+public sealed class PluginWorkflows(WorkflowRuntime runtime, TimeProvider time)
 {
     /// <summary>
     /// Starts a workflow, or joins the one that the same key began, and waits for what it answers.
@@ -15,6 +15,22 @@ public sealed class PluginWorkflows(WorkflowRuntime runtime)
     {
         var answer = await runtime.RunAsync(start, ct);
         return OutputOf(answer, start.DefinitionId);
+    }
+
+    /// <summary>Starts a workflow, or joins one, and waits for its end, but only so long: it is accepted, durably, and goes on.</summary>
+    /// <exception cref="PluginRefusalException">It failed within that time.</exception>
+    public async Task RunAsync(StartWorkflow start, TimeSpan patience, CancellationToken ct)
+    {
+        var id = await runtime.StartAsync(start, ct);
+        using var bound = new CancellationTokenSource(patience, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(bound.Token, ct);
+        try
+        {
+            OutputOf(await runtime.AnswerAsync(id, either.Token), start.DefinitionId);
+        }
+        catch (OperationCanceledException) when (bound.IsCancellationRequested && !ct.IsCancellationRequested)
+        {
+        }
     }
 
     /// <summary>Starts a workflow for which nobody waits; it is accepted, durably, when this completes.</summary>
