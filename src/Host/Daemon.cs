@@ -182,8 +182,7 @@ public static class Daemon
     {
         app.Use((http, next) =>
         {
-            var socket = http.Features.Get<IConnectionSocketFeature>()?.Socket.LocalEndPoint?.ToString();
-            if (socket == options.Plugin.Socket != http.Request.Path.StartsWithSegments("/api", StringComparison.Ordinal))
+            if (SocketOf(http) == options.Plugin.Socket != http.Request.Path.StartsWithSegments("/api", StringComparison.Ordinal))
                 return next(http);
             http.Response.StatusCode = StatusCodes.Status404NotFound;
             return Task.CompletedTask;
@@ -193,6 +192,19 @@ public static class Daemon
         app.MapWorkflows();
         app.MapLoadBalancers();
         app.MapDrains();
+    }
+
+    /// <summary>Null: the caller has gone away meanwhile, and gets no answer.</summary>
+    private static string? SocketOf(HttpContext http)
+    {
+        try
+        {
+            return http.Features.Get<IConnectionSocketFeature>()?.Socket.LocalEndPoint?.ToString();
+        }
+        catch (ObjectDisposedException)
+        {
+            return null;
+        }
     }
 
     private static void AddCluster(IServiceCollection services, FlannelFlowOptions options)
