@@ -112,6 +112,7 @@ public sealed partial class DrainTests(DrainingHosts lab) : IAsyncLifetime
     [Fact]
     public async Task KernelThatRefuses_IsAnIncident_WhichAnotherHostMends()
     {
+        Assert.SkipWhen(await IsIpvsAsync(), "the plane is ipvs, which is changed by no program that could be made to fail");
         await lab.CreateNetworkAsync(Net);
         await ServeAsync("web", 2);
         await ClientsAsync("web", 2);
@@ -214,6 +215,8 @@ public sealed partial class DrainTests(DrainingHosts lab) : IAsyncLifetime
         var drains = await DrainsAsync(lab[1]);
         return drains.Count == 0 ? null : string.Join('\n', drains.Select(drain => drain.ToJsonString()));
     });
+
+    private async Task<bool> IsIpvsAsync() => (await lab[2].TryShAsync("test -e /proc/net/ip_vs")).Ok;
 
     /// <summary>How many addresses stand behind VIPs in the host's kernel, whichever its plane.</summary>
     private static async Task<int> BackendsAsync(LabHost host) => int.Parse(
