@@ -29,51 +29,53 @@ public sealed class NameChurn(Lab lab, IReadOnlyList<Container> clients) : IAsyn
     {
         var acted = DateTimeOffset.UtcNow;
         var running = "";
-        await Wait.UntilAsync($"{count} tasks of {service} run", 90, async () =>
+        await Wait.UntilAsync($"{what}: all are told the {count} tasks of {service} that run", 150, async () =>
         {
+            // Read anew each time: Swarm may replace one that runs.
             running = await RunningAsync(service, lab.Hosts);
             var tasks = running.Split(' ', StringSplitOptions.RemoveEmptyEntries);
-            return tasks.Length == count && !tasks.Intersect(not.Split(' ')).Any() ? null : running;
+            return tasks.Length == count && !tasks.Intersect(not.Split(' ')).Any() ? Wrong(_ours, running, except: []) : $"running: {running}";
         });
-        await UntilToldAsync(what, await LastChangeAsync(service, acted), running);
+        await SayAsync(what, await LastChangeAsync(service, acted), running, except: []);
     }
 
     /// <summary>Until all clients but those of some hosts are told exactly these addresses.</summary>
     /// <param name="since">What is printed counts from here.</param>
     public async Task UntilToldAsync(string what, DateTimeOffset since, string addresses, params LabHost[] except)
     {
-        await UntilToldAsync(_ours, TimeSpan.FromSeconds(60));
-        var dockers = await TryDockersAsync();
-        Run.Say($"{what}: ours {Text(_ours)}, Docker's {(dockers ? Text(_dockers) : $"not within {DockersPatience.TotalSeconds:0} s more")}");
+        await Wait.UntilAsync($"{what}: all are told {addresses}", 60, () => Task.FromResult(Wrong(_ours, addresses, except)));
+        await SayAsync(what, since, addresses, except);
+    }
 
-        async Task<bool> TryDockersAsync()
-        {
-            for (var began = TimeProvider.System.GetTimestamp(); TimeProvider.System.GetElapsedTime(began) < DockersPatience;)
-            {
-                if (Asked(_dockers).All(watcher => watcher.Now == addresses)) return true;
-                await Task.Delay(TimeSpan.FromMilliseconds(100), TimeProvider.System, Run.Ct);
-            }
+    /// <summary>Docker's resolver is given its time, and not waited for beyond that.</summary>
+    private async Task SayAsync(string what, DateTimeOffset since, string addresses, IReadOnlyCollection<LabHost> except)
+    {
+        var began = TimeProvider.System.GetTimestamp();
+        while (Wrong(_dockers, addresses, except) is not null && TimeProvider.System.GetElapsedTime(began) < DockersPatience)
+            await Task.Delay(TimeSpan.FromMilliseconds(100), TimeProvider.System, Run.Ct);
+        var dockers = Wrong(_dockers, addresses, except) is null ? Text(_dockers) : $"not within {DockersPatience.TotalSeconds:0} s more";
+        Run.Say($"{what}: ours {Text(_ours)}, Docker's {dockers}");
 
-            return false;
-        }
-
-        Task UntilToldAsync(IEnumerable<NameWatcher> watchers, TimeSpan deadline) => Wait.UntilAsync($"{what}: all are told {addresses}", deadline, () =>
-        {
-            var wrong = Asked(watchers).Where(watcher => watcher.Now != addresses).Select(watcher => $"{watcher.Client.Name}: {watcher.Now}").ToList();
-            return Task.FromResult(wrong.Count == 0 ? null : string.Join('\n', wrong));
-        });
-
-        IEnumerable<NameWatcher> Asked(IEnumerable<NameWatcher> watchers) => watchers.Where(watcher => !except.Contains(watcher.Client.Host));
-
-        string Text(IEnumerable<NameWatcher> watchers) => string.Join(", ", Asked(watchers).Select(watcher =>
+        string Text(IEnumerable<NameWatcher> watchers) => string.Join(", ", Asked(watchers, except).Select(watcher =>
             string.Create(CultureInfo.InvariantCulture, $"{(watcher.Since - since).TotalSeconds:0.00} s")));
     }
+
+    /// <summary>Who is told something else; null if nobody is.</summary>
+    private static string? Wrong(IEnumerable<NameWatcher> watchers, string addresses, IReadOnlyCollection<LabHost> except)
+    {
+        var wrong = Asked(watchers, except).Select(watcher => (watcher.Client.Name, watcher.Now)).Where(told => told.Now != addresses).ToList();
+        return wrong.Count == 0 ? null : $"{addresses} is not what is told: {string.Join("; ", wrong.Select(told => $"{told.Name}: {told.Now}"))}";
+    }
+
+    private static IEnumerable<NameWatcher> Asked(IEnumerable<NameWatcher> watchers, IReadOnlyCollection<LabHost> except) =>
+        watchers.Where(watcher => !except.Contains(watcher.Client.Host));
 
     /// <summary>The addresses of a service's running tasks, sorted.</summary>
     public static async Task<string> RunningAsync(string service, IEnumerable<LabHost> hosts)
     {
+        // One that ends meanwhile is not found, and none that runs.
         var told = await Task.WhenAll(hosts.Select(host => host.ShAsync(
-            $"docker ps -q --filter label=com.docker.swarm.service.name={service} | xargs -r docker inspect -f '{{{{.NetworkSettings.Networks.net1.IPAddress}}}}'")));
+            $"docker ps -q --filter label=com.docker.swarm.service.name={service} | xargs -r docker inspect -f '{{{{.NetworkSettings.Networks.net1.IPAddress}}}}' || true")));
         return string.Join(' ', told.SelectMany(text => text.Split('\n', StringSplitOptions.RemoveEmptyEntries)).Order(StringComparer.Ordinal));
     }
 

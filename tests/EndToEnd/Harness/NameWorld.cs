@@ -143,7 +143,7 @@ public sealed class NameWorld(LabHost host, IReadOnlyList<string> lines)
     }
 
     /// <summary>Until they run, and are healthy where the table says that they are ready.</summary>
-    private Task<TimeSpan> ReadTasksAsync(string service, string[] tasks, string[] networks) => Wait.UntilAsync($"the tasks of {service} run", 90, async () =>
+    private Task<TimeSpan> ReadTasksAsync(string service, string[] tasks, string[] networks) => Wait.UntilAsync($"the tasks of {service} run", 180, async () =>
     {
         for (var slot = 1; slot <= tasks.Length; slot++)
         {
