@@ -5,7 +5,7 @@ namespace FlannelFlow.EndToEnd.Tests;
 /// <summary>The daemon is killed at a step of a workflow that Docker waits for; after its restart the same end state is reached.</summary>
 [Collection(OneHostCollection.Name)]
 [Trait("Needs", "docker")]
-[Trait("Lab", "one host")]
+[Trait("Share", "second")]
 public sealed class CrashTests(OneHost lab) : IAsyncLifetime
 {
     private static readonly string[] EveryMoment = ["before-effect", "after-effect", "before-enqueue", "before-commit", "after-commit"];

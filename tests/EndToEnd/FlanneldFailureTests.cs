@@ -5,7 +5,7 @@ namespace FlannelFlow.EndToEnd.Tests;
 /// <summary>A flanneld that cannot do its work: the container does not start, flanneld's own words tell why, and the host is as before.</summary>
 [Collection(OneHostCollection.Name)]
 [Trait("Needs", "docker")]
-[Trait("Lab", "one host")]
+[Trait("Share", "second")]
 public sealed class FlanneldFailureTests(OneHost lab) : IAsyncLifetime
 {
     public async ValueTask InitializeAsync() => await lab.ClearAsync();

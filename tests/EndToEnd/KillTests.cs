@@ -6,7 +6,7 @@ namespace FlannelFlow.EndToEnd.Tests;
 /// <summary>Containers come and go while the daemon is killed again and again: to Docker that is latency, never an error.</summary>
 [Collection(OneHostCollection.Name)]
 [Trait("Needs", "docker")]
-[Trait("Lab", "one host")]
+[Trait("Share", "second")]
 public sealed class KillTests(OneHost lab) : IAsyncLifetime
 {
     private static readonly int Containers = Run.IsLong ? 100 : 25;

@@ -10,7 +10,7 @@ namespace FlannelFlow.EndToEnd.Tests;
 /// </summary>
 [Collection(OneHostCollection.Name)]
 [Trait("Needs", "docker")]
-[Trait("Lab", "one host")]
+[Trait("Share", "second")]
 public sealed partial class NameTableTests(OneHost lab) : IAsyncLifetime
 {
     private NameWorld? _world;

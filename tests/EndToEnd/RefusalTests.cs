@@ -6,7 +6,7 @@ namespace FlannelFlow.EndToEnd.Tests;
 /// <remarks>For a swarm network Docker shows the plugin's words only in the leader's log, so the daemon's own log is looked at.</remarks>
 [Collection(OneHostCollection.Name)]
 [Trait("Needs", "docker")]
-[Trait("Lab", "one host")]
+[Trait("Share", "second")]
 public sealed class RefusalTests(OneHost lab) : IAsyncLifetime
 {
     /// <summary>Four pools of 128 addresses; 5 containers per host and network.</summary>

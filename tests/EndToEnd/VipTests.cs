@@ -6,6 +6,7 @@ namespace FlannelFlow.EndToEnd.Tests;
 /// <summary>Services with a virtual address, as clients in containers and on hosts find them.</summary>
 [Collection(ThreeHostsCollection.Name)]
 [Trait("Needs", "docker")]
+[Trait("Share", "second")]
 public sealed class VipTests(ThreeHosts lab) : IAsyncLifetime
 {
     /// <summary>Answers on port 80 who answers and who asks, and on port 81 whatever it is told.</summary>

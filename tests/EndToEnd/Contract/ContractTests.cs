@@ -6,7 +6,7 @@ namespace FlannelFlow.EndToEnd.Tests.Contract;
 /// <summary>The daemon's plugin socket by itself, with the bytes that dockerd sends; dockerd has no part in it.</summary>
 [Collection(OneHostCollection.Name)]
 [Trait("Needs", "docker")]
-[Trait("Lab", "one host")]
+[Trait("Share", "second")]
 public sealed class ContractTests(OneHost lab) : IAsyncLifetime
 {
     private const string NetworkId = "t9aq37xmg6ptu3xawdz4183x2";
