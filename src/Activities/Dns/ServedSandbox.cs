@@ -72,7 +72,7 @@ public sealed class ServedSandbox : IAsyncDisposable
                 await table.ReplaceAsync(DnsRedirect.Body(PortsOf(opened), life), ct);
                 return new ServedSandbox(sandbox, table, server, opened, time);
             }
-            catch (CommandException e) when (e.Error.Contains("Operation not supported", StringComparison.Ordinal))
+            catch (CommandException e) when (e.IsUnsupported)
             {
                 // It will not have them a second later: to try again would only cost each container a minute of processes.
                 await CloseAsync();

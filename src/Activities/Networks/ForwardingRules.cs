@@ -55,7 +55,7 @@ public sealed class ForwardingRules(NftTable nft, Iptables iptables) : IDisposab
             await act();
             return true;
         }
-        catch (CommandException e) when (e.Error.Contains("Operation not supported", StringComparison.Ordinal))
+        catch (CommandException e) when (e.IsUnsupported)
         {
             return false;
         }

@@ -30,6 +30,7 @@ public sealed class PluginWorkflows(WorkflowRuntime runtime, TimeProvider time)
         }
         catch (OperationCanceledException) when (bound.IsCancellationRequested && !ct.IsCancellationRequested)
         {
+            // What it comes to is in its own history, and an incident if it fails.
         }
     }
 

@@ -16,6 +16,9 @@ public sealed class CommandException(string message, int? exitCode, string error
 
     /// <summary>What it wrote to stderr.</summary>
     public string Error { get; } = error;
+
+    /// <summary>The kernel lacks what was asked of it (EOPNOTSUPP in the C locale's words): nft says so where there is no nf_tables.</summary>
+    public bool IsUnsupported => Error.Contains("Operation not supported", StringComparison.Ordinal);
 }
 
 /// <summary>Runs short-lived programs: arguments as a list (no shell), all output captured, a bound on the time.</summary>

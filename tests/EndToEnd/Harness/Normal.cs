@@ -26,7 +26,6 @@ public static partial class Normal
             dump = Regex.Replace(dump, $@"(?<![\d.]){Regex.Escape(name)}(?![\d.])", stands);
         dump = HostSubnetAddress().Replace(dump, "ADDRESS");
         dump = Veth().Replace(dump, "${kind}ENDPOINT");
-        dump = DockerVeth().Replace(dump, "vethDOCKER");
         return Sandbox().Replace(dump, "/run/docker/netns/SANDBOX");
     }
 
@@ -86,9 +85,6 @@ public static partial class Normal
 
     [GeneratedRegex(@"(?<kind>ff[vc])[0-9a-f]{11}")]
     private static partial Regex Veth();
-
-    [GeneratedRegex(@"veth[0-9a-f]{7}")]
-    private static partial Regex DockerVeth();
 
     [GeneratedRegex(@"/run/docker/netns/(?!default)[0-9a-f]{12}")]
     private static partial Regex Sandbox();
