@@ -26,6 +26,7 @@ using FlannelFlow.Linux.Firewall;
 using FlannelFlow.Linux.LoadBalancing;
 using FlannelFlow.Linux.Netlink;
 using FlannelFlow.Linux.Processes;
+using FlannelFlow.Operations.Draining;
 using FlannelFlow.Workflows;
 using Microsoft.AspNetCore.Connections.Features;
 using Serilog;

@@ -6,6 +6,8 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using FlannelFlow.Host.Api;
 using FlannelFlow.Host.Commands;
+using FlannelFlow.Operations;
+using FlannelFlow.Operations.Workflows;
 using FlannelFlow.Workflows;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -89,7 +91,7 @@ public sealed class WorkflowsTests : IAsyncLifetime
 
         Assert.Equal((HttpStatusCode)status, response.StatusCode);
         Assert.Equal("application/problem+json", response.Content.Headers.ContentType?.MediaType);
-        var problem = (await response.Content.ReadFromJsonAsync<Problem>(JournalApi.Json, Token))!;
+        var problem = (await response.Content.ReadFromJsonAsync<Problem>(OperationsJson.Options, Token))!;
         Assert.Equal((status, detail.Replace("{id}", id, StringComparison.Ordinal)), (problem.Status, problem.Detail));
     }
 
@@ -126,7 +128,7 @@ public sealed class WorkflowsTests : IAsyncLifetime
         await _runtime.AnswerAsync(new InstanceId(id), Token).WaitAsync(Patience, Token);
 
         (code, output, _) = await CommandAsync("workflows", "show", id, "--json");
-        var detail = JsonSerializer.Deserialize<WorkflowDetail>(output, JournalApi.Json)!;
+        var detail = JsonSerializer.Deserialize<WorkflowDetail>(output, OperationsJson.Options)!;
         Assert.Equal((0, InstanceStatus.Finished), (code, detail.Workflow.Status));
         Assert.Equal(("Retry", "break", "alice", "mended it"), detail.Audit.Select(a => (a.Alteration, a.Activity, a.Who, a.Why)).Single());
         Assert.NotNull(detail.Incidents.Single().ClosedAt);
@@ -250,7 +252,7 @@ public sealed class WorkflowsTests : IAsyncLifetime
         (await _runtime.RunAsync(new StartWorkflow("mend", key, []), Token).WaitAsync(Patience, Token)).Instance;
 
     private async Task<T> GetAsync<T>(string query) =>
-        (await _client.GetFromJsonAsync<T>(new Uri(WorkflowApi.WorkflowsPath + query, UriKind.Relative), JournalApi.Json, Token))!;
+        (await _client.GetFromJsonAsync<T>(new Uri(WorkflowApi.WorkflowsPath + query, UriKind.Relative), OperationsJson.Options, Token))!;
 
     public async ValueTask DisposeAsync()
     {

@@ -2,6 +2,8 @@ using System.Text.Json;
 using FlannelFlow.Cluster.Etcd;
 using FlannelFlow.Cluster.Operations;
 using FlannelFlow.Host.Draining;
+using FlannelFlow.Operations;
+using FlannelFlow.Operations.Draining;
 using FlannelFlow.Workflows;
 
 namespace FlannelFlow.Host.Api;
@@ -33,7 +35,7 @@ public static class DrainApi
         var options = services.GetRequiredService<FlannelFlowOptions>();
         var body = kind == "show"
             ? new DrainBody(options.HostName, "to see it")
-            : await JsonSerializer.DeserializeAsync<DrainBody>(http.Request.Body, JournalApi.Json, http.RequestAborted);
+            : await JsonSerializer.DeserializeAsync<DrainBody>(http.Request.Body, OperationsJson.Options, http.RequestAborted);
         if (kind is not ("show" or "retry" or "force" or "cancel"))
             throw new InvalidAlterationException($"\"{kind}\" is none of retry, force, cancel");
         if (string.IsNullOrWhiteSpace(body?.Who) || string.IsNullOrWhiteSpace(body.Reason))
@@ -63,11 +65,11 @@ public static class DrainApi
         {
             http.Response.StatusCode = status.Code;
             await http.Response.WriteAsJsonAsync(
-                new Problem(status.Title, status.Code, failed.Message), JournalApi.Json, "application/problem+json", http.RequestAborted);
+                new Problem(status.Title, status.Code, failed.Message), OperationsJson.Options, "application/problem+json", http.RequestAborted);
             return;
         }
 
-        await http.Response.WriteAsJsonAsync(result, result.GetType(), JournalApi.Json, http.RequestAborted);
+        await http.Response.WriteAsJsonAsync(result, result.GetType(), OperationsJson.Options, http.RequestAborted);
     }
 
     private static (int Code, string Title)? StatusOf(Exception failed) => failed switch

@@ -1,19 +1,13 @@
 using System.Text.Json;
-using System.Text.Json.Serialization;
+using FlannelFlow.Operations;
 using FlannelFlow.Workflows;
 
 namespace FlannelFlow.Host.Api;
 
-/// <summary>The journal as server-sent events on the daemon's own socket: what the command line, and later the dashboard, follow.</summary>
+/// <summary>The journal as server-sent events: what the command line follows.</summary>
 public static class JournalApi
 {
     public const string EventsPath = "/api/v1/journal/events";
-
-    public static JsonSerializerOptions Json { get; } = new(JsonSerializerDefaults.Web)
-    {
-        Converters = { new JsonStringEnumConverter(JsonNamingPolicy.CamelCase) },
-        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
-    };
 
     public static void MapJournal(this IEndpointRouteBuilder routes)
     {
@@ -44,7 +38,7 @@ public static class JournalApi
                 await foreach (var journalEvent in runtime.FollowAsync(after, until.Token))
                 {
                     await http.Response.WriteAsync(
-                        $"id: {journalEvent.Seq}\ndata: {JsonSerializer.Serialize(journalEvent, Json)}\n\n",
+                        $"id: {journalEvent.Seq}\ndata: {JsonSerializer.Serialize(journalEvent, OperationsJson.Options)}\n\n",
                         until.Token);
                     await http.Response.Body.FlushAsync(until.Token);
                 }

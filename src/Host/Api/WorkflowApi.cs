@@ -1,5 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
+using FlannelFlow.Operations;
+using FlannelFlow.Operations.Workflows;
 using FlannelFlow.Workflows;
 
 namespace FlannelFlow.Host.Api;
@@ -38,7 +40,7 @@ public static class WorkflowApi
         Map("POST", SignalsPath, async http =>
         {
             var body = await BodyAsync<SignalBody>(http);
-            var payload = body.Payload is null ? (JsonElement?)null : JsonSerializer.SerializeToElement(body.Payload, JournalApi.Json);
+            var payload = body.Payload is null ? (JsonElement?)null : JsonSerializer.SerializeToElement(body.Payload, OperationsJson.Options);
             var receipt = await runtime.SignalAsync(new Signal(body.Name ?? "", body.Correlation ?? "", payload, body.Id), http.RequestAborted);
             return new SignalSent(receipt.Id, receipt.Instance?.Value, receipt.IsKnown);
         });
@@ -65,10 +67,10 @@ public static class WorkflowApi
             http.Response.StatusCode = status;
             var title = status switch { 400 => "Bad request", 404 => "Not found", 409 => "Not possible now", _ => "Not available" };
             await http.Response.WriteAsJsonAsync(
-                new Problem(title, status, failed.Message), JournalApi.Json, "application/problem+json", http.RequestAborted);
+                new Problem(title, status, failed.Message), OperationsJson.Options, "application/problem+json", http.RequestAborted);
             return;
         }
-        await http.Response.WriteAsJsonAsync(result, result.GetType(), JournalApi.Json, http.RequestAborted);
+        await http.Response.WriteAsJsonAsync(result, result.GetType(), OperationsJson.Options, http.RequestAborted);
     }
 
     private static int? StatusOf(Exception failed) => failed switch
@@ -133,7 +135,7 @@ public static class WorkflowApi
     }
 
     private static async Task<T> BodyAsync<T>(HttpContext http) =>
-        await JsonSerializer.DeserializeAsync<T>(http.Request.Body, JournalApi.Json, http.RequestAborted)
+        await JsonSerializer.DeserializeAsync<T>(http.Request.Body, OperationsJson.Options, http.RequestAborted)
         ?? throw new BadRequestException("the body is null");
 
     private static Alteration AlterationOf(AlterationBody body) => body.Kind switch
@@ -146,7 +148,7 @@ public static class WorkflowApi
         "terminate" => new Alteration.Terminate(),
         "modifyVariable" => new Alteration.ModifyVariable(
             body.Variable ?? throw new BadRequestException("modifyVariable: no variable is named"),
-            body.Value is null ? null : JsonSerializer.SerializeToElement(body.Value, JournalApi.Json)),
+            body.Value is null ? null : JsonSerializer.SerializeToElement(body.Value, OperationsJson.Options)),
         _ => throw new BadRequestException($"kind: \"{body.Kind}\" is none of retry, skip, compensate, cancel, terminate, migrate, modifyVariable"),
     };
 

@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json;
 using FlannelFlow.Host.Api;
+using FlannelFlow.Operations;
 using Spectre.Console;
 
 namespace FlannelFlow.Host.Commands;
@@ -50,7 +51,7 @@ internal sealed class DaemonCall : IDisposable
             if (_asJson)
                 await _out.WriteLineAsync(text);
             // Also with --json: what it finds decides the exit code.
-            print(JsonSerializer.Deserialize<T>(text, JournalApi.Json)!);
+            print(JsonSerializer.Deserialize<T>(text, OperationsJson.Options)!);
             return _code;
         }
         catch (Exception gone) when (gone is HttpRequestException or IOException)
@@ -63,7 +64,7 @@ internal sealed class DaemonCall : IDisposable
     private async Task<int> FailAsync(HttpResponseMessage response, string text)
     {
         var problem = response.Content.Headers.ContentType?.MediaType == "application/problem+json"
-            ? JsonSerializer.Deserialize<Problem>(text, JournalApi.Json)
+            ? JsonSerializer.Deserialize<Problem>(text, OperationsJson.Options)
             : null;
         if (_asJson && problem is not null)
             await _out.WriteLineAsync(text);
@@ -86,7 +87,7 @@ internal sealed class DaemonCall : IDisposable
 
     public void FailWith(int code) => _code = code;
 
-    public static HttpContent Json<T>(T body) => JsonContent.Create(body, options: JournalApi.Json);
+    public static HttpContent Json<T>(T body) => JsonContent.Create(body, options: OperationsJson.Options);
 
     public void Line(string text)
     {

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using FlannelFlow.Host.Api;
+using FlannelFlow.Operations.Workflows;
 
 namespace FlannelFlow.Host.Commands;
 

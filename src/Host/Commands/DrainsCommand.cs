@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text.Json;
 using FlannelFlow.Host.Api;
 using FlannelFlow.Host.Draining;
+using FlannelFlow.Operations.Draining;
 
 namespace FlannelFlow.Host.Commands;
 

@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Net.Sockets;
 using System.Text.Json;
 using FlannelFlow.Host.Api;
+using FlannelFlow.Operations;
 using FlannelFlow.Workflows;
 using Spectre.Console;
 
@@ -47,7 +48,7 @@ public static class FollowCommand
                 {
                     if (!line.StartsWith("data: ", StringComparison.Ordinal))
                         continue;
-                    var journalEvent = JsonSerializer.Deserialize<JournalEvent>(line.AsSpan(6), JournalApi.Json)!;
+                    var journalEvent = JsonSerializer.Deserialize<JournalEvent>(line.AsSpan(6), OperationsJson.Options)!;
                     seen = journalEvent.Seq;
                     if (json)
                         await Console.Out.WriteLineAsync(line[6..]);

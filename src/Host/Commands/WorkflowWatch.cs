@@ -1,6 +1,8 @@
 using System.CommandLine;
 using System.Text.Json;
 using FlannelFlow.Host.Api;
+using FlannelFlow.Operations;
+using FlannelFlow.Operations.Workflows;
 using FlannelFlow.Workflows;
 using Spectre.Console;
 
@@ -27,7 +29,7 @@ internal sealed class WorkflowWatch(ParseResult parsed, string path)
             var (code, detail) = await ReadAsync(print, ct);
             while (detail is not null && !IsOver(detail.Workflow.Status) && await next)
             {
-                var happened = JsonSerializer.Deserialize<JournalEvent>(stream.Current, JournalApi.Json)!;
+                var happened = JsonSerializer.Deserialize<JournalEvent>(stream.Current, OperationsJson.Options)!;
                 next = stream.MoveNextAsync().AsTask();
                 if (happened.Instance.Value != detail.Workflow.Id)
                     continue;

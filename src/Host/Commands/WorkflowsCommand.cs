@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using FlannelFlow.Host.Api;
+using FlannelFlow.Operations.Workflows;
 using FlannelFlow.Workflows;
 
 namespace FlannelFlow.Host.Commands;

@@ -1,5 +1,6 @@
 using FlannelFlow.Cluster.Etcd;
 using FlannelFlow.Cluster.Operations;
+using FlannelFlow.Operations.Draining;
 using FlannelFlow.Workflows;
 
 namespace FlannelFlow.Host.Draining;

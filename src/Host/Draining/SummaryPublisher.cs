@@ -1,7 +1,8 @@
-using System.Text.Json.Nodes;
 using FlannelFlow.Cluster.Etcd;
 using FlannelFlow.Cluster.Operations;
 using FlannelFlow.Host.Mirror;
+using FlannelFlow.Operations.Draining;
+using FlannelFlow.Operations.Workflows;
 using FlannelFlow.Workflows;
 
 namespace FlannelFlow.Host.Draining;
@@ -24,30 +25,6 @@ public sealed class SummaryPublisher(
 
     protected override Task ExecuteAsync(CancellationToken stoppingToken) => Task.WhenAll(FollowAsync(stoppingToken), PublishAsync(stoppingToken));
 
-    /// <summary>The summaries as they are to stand, by workflow id.</summary>
-    internal static Dictionary<string, string> Wanted(WorkflowRuntime runtime, string host) =>
-        Rows(runtime).DistinctBy(row => row.Id).ToDictionary(row => row.Id.Value, row => OperationsStore.TextOf(SummaryOf(runtime, row, host)), StringComparer.Ordinal);
-
-    internal static IEnumerable<InstanceRow> Rows(WorkflowRuntime runtime) =>
-    [
-        .. OpenDrains(runtime),
-        .. runtime.Instances(new InstanceFilter(DefinitionId: null, Status: null, Limit: int.MaxValue) { WithOpenIncident = true }),
-    ];
-
-    internal static IEnumerable<InstanceRow> OpenDrains(WorkflowRuntime runtime) =>
-        new[] { InstanceStatus.Waiting, InstanceStatus.Running, InstanceStatus.Compensating, InstanceStatus.Suspended }
-            .SelectMany(status => runtime.Instances(new InstanceFilter(DrainOperations.Definition, status, Limit: int.MaxValue)));
-
-    internal static WorkflowSummary SummaryOf(WorkflowRuntime runtime, InstanceRow row, string host) => new(
-        row.Id.Value,
-        host,
-        row.DefinitionId,
-        System.Text.Json.JsonNamingPolicy.CamelCase.ConvertName(row.Status.ToString()),
-        runtime.Executions(row.Id) is [.., var last] ? last.ActivityId : "",
-        JsonNode.Parse(row.Input)!.AsObject(),
-        row.AcceptedAt,
-        row.Error);
-
     private async Task FollowAsync(CancellationToken ct)
     {
         await foreach (var happened in runtime.FollowAsync(runtime.CommittedSeq, ct))
@@ -68,7 +45,7 @@ public sealed class SummaryPublisher(
             {
                 // What a daemon before this one wrote is known after the first read; later, what was written is remembered.
                 written ??= await store.SummaryTextsAsync(options.HostName, ct);
-                await WriteAsync(written, Wanted(runtime, options.HostName), ct);
+                await WriteAsync(written, Summaries.Wanted(runtime, options.HostName), ct);
                 troubled = false;
             }
             catch (EtcdException e)

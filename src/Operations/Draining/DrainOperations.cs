@@ -4,10 +4,10 @@ using FlannelFlow.Activities.Draining;
 using FlannelFlow.Cluster.Draining;
 using FlannelFlow.Cluster.Mirror;
 using FlannelFlow.Cluster.Operations;
-using FlannelFlow.Host.Api;
+using FlannelFlow.Operations.Workflows;
 using FlannelFlow.Workflows;
 
-namespace FlannelFlow.Host.Draining;
+namespace FlannelFlow.Operations.Draining;
 
 /// <summary>What a person can do to a drain of this host, each with its audit row in the workflow's journal.</summary>
 public sealed class DrainOperations(WorkflowRuntime runtime, OpenDrains open, DrainWriter drains, DockerMirror mirror)
@@ -38,7 +38,7 @@ public sealed class DrainOperations(WorkflowRuntime runtime, OpenDrains open, Dr
                 throw new InvalidAlterationException($"\"{request.Kind}\" is none of show, retry, force, cancel");
         }
 
-        return JsonSerializer.SerializeToNode(DrainDetail.Of(runtime, runtime.Instance(row.Id)!, open), JournalApi.Json)!;
+        return JsonSerializer.SerializeToNode(DrainDetail.Of(runtime, runtime.Instance(row.Id)!, open), OperationsJson.Options)!;
     }
 
     /// <summary>The variable first: it is durable, with the audit row, and a wait that begins again after a crash or a retry reads it.</summary>
@@ -70,7 +70,7 @@ public sealed class DrainOperations(WorkflowRuntime runtime, OpenDrains open, Dr
     private Task AlterAsync(InstanceRow row, Alteration alteration, OperatorRequest request, CancellationToken ct) =>
         runtime.AlterAsync(row.Id, alteration, request.Who, $"{request.Why} (drains {request.Kind}, from {request.From})", ct);
 
-    private static Alteration.ModifyVariable Set(string variable) => new(variable, JsonSerializer.SerializeToElement(true, JournalApi.Json));
+    private static Alteration.ModifyVariable Set(string variable) => new(variable, JsonSerializer.SerializeToElement(true, OperationsJson.Options));
 }
 
 /// <summary>All about a drain: its workflow, and what its wait sees now.</summary>

@@ -3,9 +3,10 @@ using FlannelFlow.Cluster.Etcd;
 using FlannelFlow.Cluster.LoadBalancing;
 using FlannelFlow.Cluster.Mirror;
 using FlannelFlow.Cluster.Operations;
+using FlannelFlow.Operations.Workflows;
 using FlannelFlow.Workflows;
 
-namespace FlannelFlow.Host.Draining;
+namespace FlannelFlow.Operations.Draining;
 
 /// <summary>A drain of a backend on a host.</summary>
 /// <param name="Id">Of the workflow; empty for a backend that is held open, which has none.</param>
@@ -31,19 +32,19 @@ public sealed record DrainView(
 public sealed record DrainPage(IReadOnlyList<DrainView> Items, string? Notice);
 
 /// <summary>The open drains of all hosts: this host's from its journal, the others' from etcd.</summary>
-public sealed class DrainList(WorkflowRuntime runtime, OpenDrains open, OperationsStore store, DockerMirror mirror, FlannelFlowOptions options)
+public sealed class DrainList(WorkflowRuntime runtime, OpenDrains open, OperationsStore store, DockerMirror mirror, HostPresenceOptions here)
 {
     /// <summary>So that a slip of a finger does not name another.</summary>
     private const int ShortestId = 6;
 
     public async Task<DrainPage> ReadAsync(CancellationToken ct)
     {
-        var own = SummaryPublisher.OpenDrains(runtime).Select(row => SummaryPublisher.SummaryOf(runtime, row, options.HostName));
+        var own = Summaries.OpenDrains(runtime, here.Host);
         IReadOnlyList<WorkflowSummary> others = [];
         string? notice = null;
         try
         {
-            others = [.. (await store.SummariesAsync(ct)).Where(summary => summary.Definition == DrainOperations.Definition && summary.Host != options.HostName)];
+            others = [.. (await store.SummariesAsync(ct)).Where(summary => summary.Definition == DrainOperations.Definition && summary.Host != here.Host)];
         }
         catch (EtcdException e)
         {
@@ -73,7 +74,7 @@ public sealed class DrainList(WorkflowRuntime runtime, OpenDrains open, Operatio
 
     private DrainView View(WorkflowSummary summary)
     {
-        var seen = summary.Host == options.HostName ? open.Find(new InstanceId(summary.Id)) : null;
+        var seen = summary.Host == here.Host ? open.Find(new InstanceId(summary.Id)) : null;
         return new DrainView(
             summary.Id,
             summary.Host,

@@ -1,7 +1,7 @@
 using System.Text.Json.Nodes;
 using FlannelFlow.Workflows;
 
-namespace FlannelFlow.Host.Api;
+namespace FlannelFlow.Operations.Workflows;
 
 /// <summary>A page, newest first.</summary>
 /// <param name="Next">Give it as <c>before</c> to get the next page; null on the last.</param>
@@ -128,6 +128,3 @@ public sealed record DefinitionCheck(IReadOnlyList<DefinitionError> Errors);
 public sealed record AlterationBody(
     string? Kind, string? Who, string? Reason, JsonObject? Outputs = null, string? Variable = null, JsonNode? Value = null,
     string? Activity = null);
-
-/// <summary>RFC 9457.</summary>
-public sealed record Problem(string Title, int Status, string Detail);
