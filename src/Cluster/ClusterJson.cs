@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using FlannelFlow.Cluster.Access;
 using FlannelFlow.Cluster.Addresses;
 using FlannelFlow.Cluster.Addressing;
 using FlannelFlow.Cluster.LoadBalancing;
@@ -19,6 +20,7 @@ namespace FlannelFlow.Cluster;
         typeof(CamelCaseEnumConverter<AddressKind>),
         typeof(CamelCaseEnumConverter<AddressState>),
         typeof(CamelCaseEnumConverter<RequestState>),
+        typeof(CamelCaseEnumConverter<Role>),
     ])]
 [JsonSerializable(typeof(PoolRecord))]
 [JsonSerializable(typeof(VniRecord))]
@@ -26,6 +28,7 @@ namespace FlannelFlow.Cluster;
 [JsonSerializable(typeof(MarkRecord))]
 [JsonSerializable(typeof(WorkflowSummary))]
 [JsonSerializable(typeof(OperatorRequest))]
+[JsonSerializable(typeof(TokenRecord))]
 internal sealed partial class ClusterJson : JsonSerializerContext;
 
 /// <summary>flannel's records: Go's names, matched without regard to case as Go's encoding/json does.</summary>

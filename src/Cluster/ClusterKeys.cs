@@ -40,6 +40,11 @@ public sealed record ClusterKeys
     /// <summary>Who is there: <c>hosts/&lt;host&gt;</c>, and below that what the host tells of itself.</summary>
     public string Hosts => $"{Prefix}/hosts/";
 
+    /// <summary>Who may sign in to the dashboard and the API.</summary>
+    public string Tokens => $"{Prefix}/access/tokens/";
+
+    public string Token(string id) => Tokens + id;
+
     public string Pool(IPv4Network pool) => Pools + pool.PathForm;
 
     public string Vni(int vni) => $"{Vnis}{vni}";

@@ -14,6 +14,7 @@ using FlannelFlow.Cluster.Mirror;
 using FlannelFlow.Cluster.Operations;
 using FlannelFlow.Cluster.Pools;
 using FlannelFlow.Dns.Serving;
+using FlannelFlow.Host.Access;
 using FlannelFlow.Host.Api;
 using FlannelFlow.Host.Dns;
 using FlannelFlow.Host.Docker;
@@ -26,9 +27,7 @@ using FlannelFlow.Linux.Firewall;
 using FlannelFlow.Linux.LoadBalancing;
 using FlannelFlow.Linux.Netlink;
 using FlannelFlow.Linux.Processes;
-using FlannelFlow.Operations.Draining;
 using FlannelFlow.Workflows;
-using Microsoft.AspNetCore.Connections.Features;
 using Serilog;
 using Serilog.Events;
 
@@ -86,7 +85,7 @@ public static class Daemon
 
         try
         {
-            return await RunAsync(builder, options, ct);
+            return await RunAsync(builder, options, log, ct);
         }
         catch (Exception failed) when (failed is JournalUnusableException or DefinitionException or InvalidDataException or IOException or PlaneMissingException)
         {
@@ -95,11 +94,11 @@ public static class Daemon
         }
     }
 
-    private static async Task<int> RunAsync(WebApplicationBuilder builder, FlannelFlowOptions options, CancellationToken ct)
+    private static async Task<int> RunAsync(WebApplicationBuilder builder, FlannelFlowOptions options, Serilog.ILogger log, CancellationToken ct)
     {
         Prepare(options);
         var time = TimeProvider.System;
-        builder.Services.AddSingleton(time).AddSingleton(options).AddSingleton(options.Plugin).AddSingleton(options.Reconcile);
+        builder.Services.AddSingleton(time).AddSingleton(options).AddSingleton(options.Plugin).AddSingleton(options.Reconcile).AddSingleton(options.Access);
         AddCluster(builder.Services, options);
         AddHost(builder.Services, options);
         builder.WebHost.ConfigureKestrel(kestrel =>
@@ -108,6 +107,8 @@ public static class Daemon
             kestrel.ListenUnixSocket(options.Plugin.Socket);
             kestrel.ListenUnixSocket(options.ApiSocket);
         });
+        using var network = NetworkSocket.Bind(options.Access, log);
+        network?.Listen(builder, options.Access);
 
         await using var app = builder.Build();
         var logger = app.Services.GetRequiredService<ILoggerFactory>().CreateLogger("FlannelFlow.Host.Daemon");
@@ -125,7 +126,7 @@ public static class Daemon
         await EnsureFlanneldsAsync(app.Services, runtime, ct);
         runtime.Resume();
 
-        Map(app, options);
+        Map(app);
         app.Lifetime.ApplicationStarted.Register(() =>
         {
             foreach (var socket in new[] { options.Plugin.Socket, options.ApiSocket })
@@ -135,6 +136,8 @@ public static class Daemon
                 options.Plugin.Socket,
                 options.HostName,
                 app.Services.GetRequiredService<HostNetworks>().All.Count);
+            if (network is not null)
+                logger.LogInformation("dashboard and API: {Scheme}://{Address}", options.Access.IsTls ? "https" : "http", network.Endpoint);
         });
         // Left by a daemon that was killed; the journal's lock says that none runs.
         File.Delete(options.Plugin.Socket);
@@ -178,34 +181,13 @@ public static class Daemon
         Directory.CreateDirectory(Path.GetDirectoryName(options.Plugin.Socket)!);
     }
 
-    /// <summary>Docker's calls on the plugin's socket, ours on the other; neither offers the other's.</summary>
-    private static void Map(WebApplication app, FlannelFlowOptions options)
+    private static void Map(WebApplication app)
     {
-        app.Use((http, next) =>
-        {
-            if (SocketOf(http) == options.Plugin.Socket != http.Request.Path.StartsWithSegments("/api", StringComparison.Ordinal))
-                return next(http);
-            http.Response.StatusCode = StatusCodes.Status404NotFound;
-            return Task.CompletedTask;
-        });
+        var doors = app.Services.GetRequiredService<Doors>();
+        app.Use((http, next) => doors.EnterAsync(http, _ => next(http)));
         app.MapPlugin();
-        app.MapJournal();
-        app.MapWorkflows();
+        app.MapOperations();
         app.MapLoadBalancers();
-        app.MapDrains();
-    }
-
-    /// <summary>Null: the caller has gone away meanwhile, and gets no answer.</summary>
-    private static string? SocketOf(HttpContext http)
-    {
-        try
-        {
-            return http.Features.Get<IConnectionSocketFeature>()?.Socket.LocalEndPoint?.ToString();
-        }
-        catch (ObjectDisposedException)
-        {
-            return null;
-        }
     }
 
     private static void AddCluster(IServiceCollection services, FlannelFlowOptions options)
@@ -291,12 +273,13 @@ public static class Daemon
     private static void AddDraining(IServiceCollection services)
     {
         services.AddSingleton<ConnectionSampler>().AddSingleton<OpenDrains>().AddSingleton<DrainMetrics>();
-        services.AddSingleton<DrainTrigger>().AddSingleton<KillWatch>().AddSingleton<DesiredStateWatch>().AddSingleton<DrainOperations>().AddSingleton<DrainList>();
+        services.AddSingleton<DrainTrigger>().AddSingleton<KillWatch>().AddSingleton<DesiredStateWatch>();
         services.AddHostedService(provider => provider.GetRequiredService<KillWatch>());
         services.AddHostedService(provider => provider.GetRequiredService<DesiredStateWatch>());
         services.AddHostedService<StopSocket>();
         services.AddHostedService<SummaryPublisher>();
         services.AddHostedService<RequestLoop>();
+        services.AddOperations();
     }
 
     private static async Task OpenLoadBalancerAsync(IServiceProvider services, FlannelFlowOptions options, Microsoft.Extensions.Logging.ILogger logger, CancellationToken ct)

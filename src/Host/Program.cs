@@ -6,4 +6,6 @@ using FlannelFlow.Host.Commands;
 // flannelflow workflows    … to see and to mend them
 // flannelflow drains       the connection drains of all hosts
 // flannelflow definitions  what they are made of
+// flannelflow token        who may sign in to the dashboard and the API
+// flannelflow plan         what an address space holds
 return await CommandTree.InvokeAsync(args);

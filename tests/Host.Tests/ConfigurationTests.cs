@@ -55,6 +55,34 @@ public sealed class ConfigurationTests
         Assert.All(refused.Problems, problem => Assert.Contains(problem, refused.Message, StringComparison.Ordinal));
     }
 
+    [Theory]
+    [InlineData("off", "auto", null)]
+    [InlineData("127.0.0.1:8514", "auto", null)]
+    [InlineData("localhost:8514", "operator", null)]
+    [InlineData("[::1]:8514", "none", null)]
+    [InlineData("everywhere", "auto", "DASHBOARD_ADDRESS: \"everywhere\" is neither off nor of the form 127.0.0.1:8514 or [::1]:8514")]
+    [InlineData("0.0.0.0:8514", "auto", "DASHBOARD_ADDRESS: 0.0.0.0:8514 is not loopback: it needs DASHBOARD_CERTIFICATE and DASHBOARD_CERTIFICATE_KEY, or whoever listens on the way reads along")]
+    [InlineData("10.0.0.1:8514", "viewer", "DASHBOARD_ANONYMOUS: viewer is for loopback only; at 10.0.0.1:8514 everybody signs in")]
+    public void Dashboard_IsOpenOnLoopbackOnly(string address, string anonymous, string? problem)
+    {
+        var values = new Dictionary<string, string?> { ["DASHBOARD_ADDRESS"] = address, ["DASHBOARD_ANONYMOUS"] = anonymous };
+        if (problem is null) Read(values);
+        else Assert.Contains(problem, Assert.Throws<ConfigurationException>(() => Read(values)).Problems);
+    }
+
+    [Fact]
+    public void Dashboard_NotOnLoopback_HasNoAnonymousRole()
+    {
+        var options = Read(new()
+        {
+            ["DASHBOARD_ADDRESS"] = "10.0.0.1:8514",
+            ["DASHBOARD_CERTIFICATE"] = ExistingFile,
+            ["DASHBOARD_CERTIFICATE_KEY"] = ExistingFile,
+        });
+        Assert.Null(options.Access.Anonymous);
+        Assert.Equal(Cluster.Access.Role.Viewer, Read([]).Access.Anonymous);
+    }
+
     [Fact]
     public void Reference_DocsConfiguration_NamesEveryOption()
     {

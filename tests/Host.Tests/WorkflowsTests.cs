@@ -75,7 +75,7 @@ public sealed class WorkflowsTests : IAsyncLifetime
     [Theory]
     [InlineData("GET", "?status=fine", null, 400, "status: \"fine\" is no InstanceStatus (Waiting, Running, Compensating, Suspended, Finished, Compensated, Cancelled)")]
     [InlineData("GET", "?limit=501", null, 400, "limit: \"501\" is no Int32")]
-    [InlineData("GET", "?colour=red", null, 400, "unknown filter \"colour\" (known: definition, status, key, parent, incident, since, until, before, limit)")]
+    [InlineData("GET", "?colour=red", null, 400, "unknown filter \"colour\" (known: definition, status, key, parent, incident, since, until, text, before, limit)")]
     [InlineData("GET", "/beef", null, 404, "no workflow \"beef\" (an id, or its last 6 or more digits)")]
     [InlineData("GET", "/beefbeef", null, 404, "no workflow whose id ends in beefbeef")]
     [InlineData("POST", "/{id}/alterations", """{"kind":"mend","who":"a","reason":"b"}""", 400, "kind: \"mend\" is none of retry, skip, compensate, cancel, terminate, migrate, modifyVariable")]

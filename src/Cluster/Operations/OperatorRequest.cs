@@ -15,8 +15,9 @@ public enum RequestState
 /// <c>hosts/&lt;host&gt;/requests/&lt;id&gt;</c>: what a person wants of a workflow of that host; that host does it, with its audit row, and answers in place.
 /// On an etcd lease: one that nobody takes goes by itself.
 /// </summary>
-/// <param name="Kind">show, retry, force or cancel.</param>
-/// <param name="Instance">The workflow's id.</param>
+/// <param name="Kind">Of a drain: show, retry, force or cancel. Of any workflow: workflows.list, workflows.show or workflows.alter.</param>
+/// <param name="Instance">The workflow's id; empty with workflows.list.</param>
 /// <param name="From">The host on which the person was.</param>
+/// <param name="Body">What more the kind needs: a query, an alteration.</param>
 public sealed record OperatorRequest(
-    string Id, string Kind, string Instance, string Who, string Why, string From, RequestState State, string? Refusal = null, JsonNode? Answer = null);
+    string Id, string Kind, string Instance, string Who, string Why, string From, RequestState State, string? Refusal = null, JsonNode? Answer = null, JsonNode? Body = null);

@@ -15,8 +15,8 @@ public static class JournalApi
         var lifetime = routes.ServiceProvider.GetRequiredService<IHostApplicationLifetime>();
         routes.MapGet(EventsPath, async http =>
         {
-            // "after", or what a reader that comes back has seen last (HTML living standard, 9.2.3 Last-Event-ID); neither: from now on.
-            var given = http.Request.Query["after"].FirstOrDefault() ?? http.Request.Headers["Last-Event-ID"].FirstOrDefault();
+            // What a reader that comes back has seen last (HTML living standard, 9.2.3 Last-Event-ID; it asks for the same URL again), or "after"; neither: from now on.
+            var given = http.Request.Headers["Last-Event-ID"].FirstOrDefault() ?? http.Request.Query["after"].FirstOrDefault();
             long after;
             if (given is null)
             {
@@ -24,8 +24,7 @@ public static class JournalApi
             }
             else if (!long.TryParse(given, out after) || after < 0)
             {
-                http.Response.StatusCode = StatusCodes.Status400BadRequest;
-                await http.Response.WriteAsync($"after: \"{given}\" is not a sequence number", http.RequestAborted);
+                await http.ProblemAsync(StatusCodes.Status400BadRequest, $"after: \"{given}\" is not a sequence number");
                 return;
             }
 
@@ -47,6 +46,6 @@ public static class JournalApi
             {
                 // The reader went away, or the daemon stops: the stream ends there, and can be resumed from its last id.
             }
-        });
+        }).WithMetadata(new RequiredRole(Cluster.Access.Role.Viewer));
     }
 }

@@ -15,9 +15,15 @@ public sealed record LoadBalancersView(string Plane, long Revision, long Applied
 /// <summary>What the load balancers of this host are, and what they are to be.</summary>
 public static class LoadBalancerApi
 {
-    public static void MapLoadBalancers(this IEndpointRouteBuilder routes) => routes.MapGet("/api/v1/load-balancers", AnswerAsync);
+    public static void MapLoadBalancers(this IEndpointRouteBuilder routes) => routes.MapApi("GET", "/api/v1/load-balancers", async http =>
+    {
+        var services = http.RequestServices;
+        return await ReadAsync(
+            services.GetRequiredService<Cluster.Mirror.DockerMirror>(), services.GetRequiredService<HostNetworks>(), services.GetRequiredService<HostBalancing>(),
+            services.GetRequiredService<ILoadBalancer>(), services.GetRequiredService<MarkAllocator>(), http.RequestAborted);
+    });
 
-    private static async Task<LoadBalancersView> AnswerAsync(
+    private static async Task<LoadBalancersView> ReadAsync(
         Cluster.Mirror.DockerMirror mirror, HostNetworks networks, HostBalancing balancing, ILoadBalancer balancer, MarkAllocator allocator, CancellationToken ct)
     {
         var state = balancing.Mirror;

@@ -18,6 +18,8 @@ public static class CommandTree
             WorkflowsCommand.Create(),
             DefinitionsCommand.Create(),
             DrainsCommand.Create(),
+            TokenCommand.Create(),
+            PlanCommand.Create(),
         };
         root.SetAction((_, ct) => Daemon.RunAsync(ct));
         return root;

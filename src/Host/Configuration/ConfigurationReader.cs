@@ -3,6 +3,7 @@ using FlannelFlow.Cluster.Addressing;
 using FlannelFlow.Cluster.Draining;
 using FlannelFlow.Dns.Names;
 using FlannelFlow.Dns.Serving;
+using FlannelFlow.Host.Access;
 using FlannelFlow.Host.Draining;
 using FlannelFlow.Linux.LoadBalancing;
 
@@ -76,6 +77,12 @@ public sealed class ConfigurationReader(IConfiguration configuration)
                 BusyInterval: Seconds("TASK_POLL_BUSY", 0.2, 0.05, 10),
                 IdleInterval: Seconds("TASK_POLL", 1, 0.05, 60),
                 BusyTime: Seconds("TASK_POLL_BUSY_TIME", 30, 0, 3600)),
+            Access = AccessReader.Read(
+                Text("DASHBOARD_ADDRESS", AccessReader.DefaultAddress),
+                OneOf("DASHBOARD_ANONYMOUS", "auto", "auto", "none", "viewer", "operator"),
+                Text("DASHBOARD_CERTIFICATE", ""),
+                Text("DASHBOARD_CERTIFICATE_KEY", ""),
+                _problems),
             LoadBalancer = new LoadBalancerOptions
             {
                 Plane = OneOf("LOAD_BALANCER", "auto", "auto", "ipvs", "nftables") switch

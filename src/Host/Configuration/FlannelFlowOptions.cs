@@ -3,6 +3,7 @@ using FlannelFlow.Cluster.Draining;
 using FlannelFlow.Dns.Serving;
 using FlannelFlow.Host.Draining;
 using FlannelFlow.Linux.LoadBalancing;
+using FlannelFlow.Operations.Access;
 
 namespace FlannelFlow.Host;
 
@@ -29,6 +30,7 @@ public sealed record FlannelFlowOptions
     public required DrainTerms Drain { get; init; }
     public required DrainWatchOptions DrainWatch { get; init; }
     public required LoadBalancerOptions LoadBalancer { get; init; }
+    public required AccessOptions Access { get; init; }
     public required string LogLevel { get; init; }
 
     /// <summary>

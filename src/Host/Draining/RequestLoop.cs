@@ -1,14 +1,13 @@
 using FlannelFlow.Cluster.Etcd;
 using FlannelFlow.Cluster.Operations;
-using FlannelFlow.Operations.Draining;
-using FlannelFlow.Workflows;
+using FlannelFlow.Operations;
 
 namespace FlannelFlow.Host.Draining;
 
-/// <summary>Does what people on other hosts want of this host's drains, one after the other, and answers in place.</summary>
+/// <summary>Does what people on other hosts want of this host's workflows, one after the other, and answers in place.</summary>
 /// <remarks>A daemon that dies between doing and answering does it again: each of them may be done twice, and its audit then says so.</remarks>
 public sealed class RequestLoop(
-    OperationsStore store, DrainOperations operations, FlannelFlowOptions options, TimeProvider time, ILogger<RequestLoop> logger) : BackgroundService
+    OperationsStore store, HostOperations operations, FlannelFlowOptions options, TimeProvider time, ILogger<RequestLoop> logger) : BackgroundService
 {
     private static readonly TimeSpan RetryPause = TimeSpan.FromSeconds(1);
 
@@ -20,8 +19,9 @@ public sealed class RequestLoop(
             {
                 await foreach (var (request, entry) in store.RequestsAsync(options.HostName, stoppingToken))
                 {
-                    var answered = await AnswerAsync(request, stoppingToken);
-                    logger.LogInformation(
+                    var answered = await operations.AnswerAsync(request, stoppingToken);
+                    logger.Log(
+                        HostOperations.IsRead(request) ? LogLevel.Debug : LogLevel.Information,
                         "{Who} on {From} wants {Kind} of {Instance} ({Why}): {Answer}",
                         request.Who, request.From, request.Kind, request.Instance, request.Why, answered.Refusal ?? "done");
                     await store.AnswerAsync(entry, answered, stoppingToken);
@@ -32,18 +32,6 @@ public sealed class RequestLoop(
                 // The mirror's loop says that etcd is away.
                 await Task.Delay(RetryPause, time, stoppingToken);
             }
-        }
-    }
-
-    private async Task<OperatorRequest> AnswerAsync(OperatorRequest request, CancellationToken ct)
-    {
-        try
-        {
-            return request with { State = RequestState.Done, Answer = await operations.RunAsync(request, ct) };
-        }
-        catch (Exception refused) when (refused is AlterationRefusedException or InvalidAlterationException or KeyNotFoundException)
-        {
-            return request with { State = RequestState.Refused, Refusal = refused.Message };
         }
     }
 }

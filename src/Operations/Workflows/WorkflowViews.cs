@@ -31,6 +31,7 @@ public sealed record WorkflowView(
 
 /// <summary>All about an instance.</summary>
 /// <param name="Answer">What it told its caller, who need not have waited for the end.</param>
+/// <param name="DefinitionHash">Of the definition that it goes on with.</param>
 public sealed record WorkflowDetail(
     WorkflowView Workflow,
     JsonNode? Input,
@@ -40,8 +41,13 @@ public sealed record WorkflowDetail(
     IReadOnlyList<ExecutionView> Executions,
     IReadOnlyList<IncidentView> Incidents,
     IReadOnlyList<AuditView> Audit,
-    IReadOnlyList<LaneDetail> Lanes)
+    IReadOnlyList<LaneDetail> Lanes,
+    IReadOnlyList<WorkflowView> Children,
+    string DefinitionHash)
 {
+    /// <summary>More children than this are not listed: <c>?parent=</c> lists them all.</summary>
+    private const int ListedChildren = 50;
+
     public static WorkflowDetail Of(WorkflowRuntime runtime, InstanceRow row) => new(
         WorkflowView.Of(row),
         JsonNode.Parse(row.Input),
@@ -51,7 +57,9 @@ public sealed record WorkflowDetail(
         [.. runtime.Executions(row.Id).Select(ExecutionView.Of)],
         [.. runtime.Incidents(new IncidentFilter(OpenOnly: false, row.Id)).Select(i => new IncidentView(i.ActivityId, i.Kind, i.Failures, i.Message, i.OpenedAt, i.ClosedAt))],
         [.. runtime.Audit(row.Id).Select(a => new AuditView(a.At, a.Alteration, a.ActivityId, JsonNode.Parse(a.Detail), a.Who, a.Why))],
-        [.. runtime.Lanes(row.Id).Select(LaneDetail.Of)]);
+        [.. runtime.Lanes(row.Id).Select(LaneDetail.Of)],
+        [.. runtime.Instances(new InstanceFilter(DefinitionId: null, Status: null, Limit: ListedChildren) { Parent = row.Id }).Select(WorkflowView.Of)],
+        row.DefinitionHash);
 
     internal static JsonNode? Parse(string? json) => json is null ? null : JsonNode.Parse(json);
 }

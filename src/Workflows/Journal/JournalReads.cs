@@ -60,6 +60,9 @@ public sealed record InstanceFilter(string? DefinitionId, InstanceStatus? Status
 
     /// <summary>Accepted before.</summary>
     public DateTimeOffset Until { get; init; } = DateTimeOffset.MaxValue;
+
+    /// <summary>Occurs, in this case, in the id, the definition's id, the key, the input or the error; null for all.</summary>
+    public string? Text { get; init; }
 }
 
 /// <param name="Row">Grows with each accepted instance of this journal; the key for paging.</param>

@@ -1,0 +1,37 @@
+using FlannelFlow.Cluster.Access;
+using FlannelFlow.Host.Access;
+using FlannelFlow.Operations;
+using FlannelFlow.Operations.Access;
+using FlannelFlow.Operations.Cluster;
+using FlannelFlow.Operations.Draining;
+using FlannelFlow.Operations.Workflows;
+
+namespace FlannelFlow.Host.Api;
+
+/// <summary>Composes what people see and do: the API, health, metrics and the dashboard.</summary>
+internal static class OperationsApi
+{
+    public static IServiceCollection AddOperations(this IServiceCollection services) => services
+        .AddSingleton<DrainOperations>().AddSingleton<DrainList>()
+        .AddSingleton<HostWorkflows>().AddSingleton<HostOperations>().AddSingleton<OperatorDesk>()
+        .AddSingleton<AddressMaps>().AddSingleton<Incidents>()
+        .AddSingleton<TokenStore>().AddSingleton<Gate>().AddSingleton<Doors>()
+        .AddSingleton<MeterTotals>()
+        .AddSingleton<IDashboard, NoDashboard>();
+
+    public static void MapOperations(this IEndpointRouteBuilder routes)
+    {
+        routes.MapJournal();
+        routes.MapWorkflows();
+        routes.MapDrains();
+        routes.MapCluster();
+        routes.MapTokens();
+        routes.MapHealth();
+        routes.MapMetrics();
+    }
+
+    private sealed class NoDashboard : IDashboard
+    {
+        public Task ServeAsync(HttpContext http) => http.ProblemAsync(StatusCodes.Status404NotFound, "there is no dashboard yet");
+    }
+}

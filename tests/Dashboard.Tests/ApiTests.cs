@@ -1,0 +1,212 @@
+using System.Net;
+using System.Net.Http.Json;
+using System.Text;
+using System.Text.Json.Nodes;
+using FlannelFlow.Dashboard.Tests.Support;
+using FlannelFlow.Operations.Access;
+
+namespace FlannelFlow.Dashboard.Tests;
+
+/// <summary>The API over the network: what it tells of the cluster, what each role may, and how it refuses.</summary>
+[Trait("Needs", "etcd")]
+public sealed class ApiTests(Support.Cluster cluster) : IClassFixture<Support.Cluster>
+{
+    private static CancellationToken Ct => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task Cluster_IsTheSameOnEveryHost()
+    {
+        await cluster.NetworkAsync("net-a", "shop", "10.128.16.0/20", Ct);
+        await cluster.ServiceAsync("svc-a", "web", "net-a", "10.128.16.2", Ct);
+        await cluster.TaskAsync("c1", "n1", "svc-a", "web", "net-a", "10.128.18.2", Ct);
+        await cluster.TaskAsync("c2", "n2", "svc-a", "web", "net-a", "10.128.18.130", Ct, drains: true);
+        foreach (var host in new[] { cluster.One, cluster.Two })
+        {
+            var service = await UntilAsync(host, "/api/v1/services/svc-a", found => found?["networks"]?[0]?["backends"]?.AsArray().Count == 2);
+            Assert.Equal(
+                ["web.1.c1 n1 10.128.18.2 1 serving", "web.1.c2 n2 10.128.18.130 0 draining"],
+                service["networks"]![0]!["backends"]!.AsArray().Select(b => $"{b!["container"]} {b["host"]} {b["address"]} {b["weight"]} {b["condition"]}"));
+            Assert.Equal("10.128.16.2", (string?)service["networks"]![0]!["vip"]);
+            var network = Assert.Single((await GetAsync(host, "/api/v1/networks")).AsArray(), n => (string?)n!["id"] == "net-a")!;
+            Assert.Equal("shop 10.128.16.0/20 n1,n2 web", $"{network["name"]} {network["pool"]} {string.Join(',', network["hosts"]!.AsArray())} {string.Join(',', network["services"]!.AsArray())}");
+            Assert.Equal(["n1 up", "n2 up"], (await GetAsync(host, "/api/v1/hosts")).AsArray().Select(h => $"{h!["host"]} {h["state"]}"));
+        }
+    }
+
+    [Fact]
+    public async Task Workflow_OfAnotherHost_IsListedShownAndMended()
+    {
+        var id = (await TestWorkflows.RunMendAsync(cluster.Two, "k-remote", "broken-remote", Ct)).Value;
+        var page = await GetAsync(cluster.One, "/api/v1/workflows?host=n2&text=broken-remote");
+        Assert.Equal([id], page["items"]!.AsArray().Select(w => (string?)w!["id"]));
+        Assert.Empty((await GetAsync(cluster.One, "/api/v1/workflows?text=broken-remote"))["items"]!.AsArray());
+        await UntilAsync(cluster.One, "/api/v1/incidents", found => found!["items"]!.AsArray().Any(i => (string?)i!["instance"] == id && (string?)i["host"] == "n2"));
+
+        Brittle.Mend("broken-remote");
+        using var client = cluster.One.Client(cluster.Operator);
+        using var retried = await client.PostAsync(
+            new Uri($"/api/v1/workflows/{id}/alterations?host=n2", UriKind.Relative), Json("""{"kind":"retry","who":"mallory","reason":"mended by hand"}"""), Ct);
+
+        Assert.Equal(HttpStatusCode.OK, retried.StatusCode);
+        var shown = await UntilAsync(cluster.One, $"/api/v1/workflows/{id}?host=n2", found => (string?)found!["workflow"]!["status"] == "finished");
+        // Whoever has signed in stands in the audit, whatever the body says.
+        Assert.Equal(["Retry otto mended by hand"], shown["audit"]!.AsArray().Select(a => $"{a!["alteration"]} {a["who"]} {a["why"]}"));
+    }
+
+    [Theory]
+    [InlineData("GET", "/api/v1/workflows?status=fine", null, 400)]
+    [InlineData("GET", "/api/v1/workflows?colour=red", null, 400)]
+    [InlineData("GET", "/api/v1/workflows/beefbeef", null, 404)]
+    [InlineData("GET", "/api/v1/workflows?host=nowhere", null, 404)]
+    [InlineData("POST", "/api/v1/workflows/{id}/alterations", "{}", 400)]
+    [InlineData("POST", "/api/v1/workflows/{id}/alterations", "no json", 400)]
+    [InlineData("POST", "/api/v1/workflows/beefbeef/alterations", """{"kind":"retry","reason":"r"}""", 404)]
+    [InlineData("POST", "/api/v1/workflows/{id}/alterations", """{"kind":"retry","reason":"r"}""", 409)]
+    [InlineData("GET", "/api/v1/networks/nowhere", null, 404)]
+    [InlineData("GET", "/api/v1/services/nowhere", null, 404)]
+    [InlineData("GET", "/api/v1/drains/beefbeef", null, 404)]
+    [InlineData("POST", "/api/v1/drains/beefbeef/retry", """{"reason":"r"}""", 404)]
+    [InlineData("POST", "/api/v1/drains/beefbeef/retry", "{}", 400)]
+    [InlineData("POST", "/api/v1/signals", "{}", 400)]
+    [InlineData("GET", "/api/v1/plan?services=many", null, 400)]
+    [InlineData("GET", "/api/v1/plan?network-size=99", null, 400)]
+    [InlineData("GET", "/api/v1/journal/events?after=first", null, 400)]
+    [InlineData("GET", "/api/v1/nothing", null, 404)]
+    [InlineData("GET", "/api/v1/tokens", null, 404)]
+    public async Task Refusal_IsAProblem(string method, string path, string? body, int status)
+    {
+        var id = (await TestWorkflows.RunMendAsync(cluster.One, "k-done", "well", Ct)).Value;
+        using var client = cluster.One.Client(cluster.Operator);
+        using var request = new HttpRequestMessage(new HttpMethod(method), new Uri(path.Replace("{id}", id, StringComparison.Ordinal), UriKind.Relative));
+        if (body is not null) request.Content = Json(body);
+        using var response = await client.SendAsync(request, Ct);
+
+        Assert.Equal(status, (int)response.StatusCode);
+        Assert.Equal("application/problem+json", response.Content.Headers.ContentType?.MediaType);
+        var problem = (await response.Content.ReadFromJsonAsync<JsonObject>(Ct))!;
+        Assert.Equal(status, (int)problem["status"]!);
+        Assert.NotEmpty((string)problem["detail"]!);
+        Assert.NotEmpty((string)problem["title"]!);
+    }
+
+    public static TheoryData<string, string, bool> Operations() => new()
+    {
+        { "GET", "/api/v1/hosts", false }, { "GET", "/api/v1/networks", false }, { "GET", "/api/v1/networks/x", false }, { "GET", "/api/v1/services", false },
+        { "GET", "/api/v1/services/x", false }, { "GET", "/api/v1/incidents", false }, { "GET", "/api/v1/plan", false }, { "GET", "/api/v1/workflows", false },
+        { "GET", "/api/v1/workflows/x", false }, { "GET", "/api/v1/definitions", false }, { "GET", "/api/v1/definitions/versions", false }, { "GET", "/api/v1/lanes", false },
+        { "GET", "/api/v1/signals", false }, { "GET", "/api/v1/drains", false }, { "GET", "/api/v1/drains/x", false }, { "GET", "/api/v1/journal/events?after=x", false },
+        { "GET", "/metrics", false }, { "POST", "/api/v1/definitions/check", false }, { "POST", "/api/v1/signals", true }, { "POST", "/api/v1/workflows/x/alterations", true },
+        { "POST", "/api/v1/drains/x/retry", true }, { "POST", "/api/v1/drains/x/force", true }, { "POST", "/api/v1/drains/x/cancel", true },
+    };
+
+    [Theory]
+    [MemberData(nameof(Operations))]
+    public async Task Operation_ForEachRole(string method, string path, bool needsOperator)
+    {
+        Assert.Equal(HttpStatusCode.Unauthorized, await StatusAsync(method, path, "ff_000000000000_" + new string('0', 64)));
+        Assert.Equal(needsOperator, await StatusAsync(method, path, cluster.Viewer) == HttpStatusCode.Forbidden);
+        // Without a token one is a viewer on loopback.
+        Assert.Equal(needsOperator, await StatusAsync(method, path, null) == HttpStatusCode.Forbidden);
+        Assert.NotEqual(HttpStatusCode.Forbidden, await StatusAsync(method, path, cluster.Operator));
+        cluster.One.ForgetFailures();
+    }
+
+    [Fact]
+    public async Task Revoked_IsRefusedWithinSeconds_AndAnotherHostsTokenIsGood()
+    {
+        var token = await cluster.Two.TokenAsync("short", FlannelFlow.Cluster.Access.Role.Viewer, Ct);
+        Assert.Equal(HttpStatusCode.OK, await StatusAsync("GET", "/api/v1/hosts", token.Text));
+        await cluster.DeleteAsync(cluster.One.Keys.Token(token.Record.Id), Ct);
+        await UntilAsync(async () => await StatusAsync("GET", "/api/v1/hosts", token.Text) == HttpStatusCode.Unauthorized);
+        cluster.One.ForgetFailures();
+    }
+
+    [Fact]
+    public async Task WrongTokens_TooOften_AreNotLookedAt()
+    {
+        for (var i = 0; i < FailureLimit.Maximum; i++) Assert.Equal(HttpStatusCode.Unauthorized, await StatusAsync("GET", "/api/v1/hosts", "ff_guess_" + i));
+        Assert.Equal(HttpStatusCode.TooManyRequests, await StatusAsync("GET", "/api/v1/hosts", cluster.Operator));
+        // Who guesses nothing is served.
+        Assert.Equal(HttpStatusCode.OK, await StatusAsync("GET", "/api/v1/hosts", null));
+        cluster.One.ForgetFailures();
+    }
+
+    [Theory]
+    [InlineData("Host", "evil.example", "GET", HttpStatusCode.Forbidden)]
+    [InlineData("Host", "localhost:1", "GET", HttpStatusCode.OK)]
+    [InlineData("Origin", "http://evil.example", "POST", HttpStatusCode.Forbidden)]
+    [InlineData("Origin", "http://evil.example", "GET", HttpStatusCode.OK)]
+    public async Task BrowserThatActsForSomebodyElse_IsRefused(string header, string value, string method, HttpStatusCode expected)
+    {
+        using var client = cluster.One.Client(cluster.Operator);
+        using var request = new HttpRequestMessage(new HttpMethod(method), new Uri(method == "GET" ? "/api/v1/hosts" : "/api/v1/signals", UriKind.Relative));
+        if (header == "Host") request.Headers.Host = value;
+        else request.Headers.Add(header, value);
+        using var response = await client.SendAsync(request, Ct);
+        Assert.Equal(expected, response.StatusCode);
+    }
+
+    [Fact]
+    public async Task HealthAndMetrics_SayHowThingsStand()
+    {
+        await TestWorkflows.RunMendAsync(cluster.One, "k-metrics", "broken-for-metrics", Ct);
+        Assert.Equal("ok", (string?)(await GetAsync(cluster.One, "/health/live"))["status"]);
+        Assert.Equal("ok", (string?)(await GetAsync(cluster.One, "/health/ready"))["status"]);
+        using var client = cluster.One.Client();
+        var metrics = await client.GetStringAsync(new Uri("/metrics", UriKind.Relative), Ct);
+        Assert.Contains("flannelflow_hosts{state=\"up\"} 2\n", metrics, StringComparison.Ordinal);
+        Assert.Contains("flannelflow_workflows_open{definition=\"mend\",status=\"suspended\"}", metrics, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Events_GoOnWhereTheReaderWas()
+    {
+        var seen = cluster.One.Runtime.CommittedSeq;
+        await TestWorkflows.RunMendAsync(cluster.One, "k-events", "well", Ct);
+        using var client = cluster.One.Client();
+        using var request = new HttpRequestMessage(HttpMethod.Get, new Uri("/api/v1/journal/events?after=0", UriKind.Relative));
+        request.Headers.Add("Last-Event-ID", seen.ToString(System.Globalization.CultureInfo.InvariantCulture));
+        using var response = await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, Ct);
+        using var reader = new StreamReader(await response.Content.ReadAsStreamAsync(Ct));
+        Assert.Equal($"id: {seen + 1}", await reader.ReadLineAsync(Ct));
+    }
+
+    private static StringContent Json(string text) => new(text, Encoding.UTF8, "application/json");
+
+    private async Task<HttpStatusCode> StatusAsync(string method, string path, string? token)
+    {
+        using var client = cluster.One.Client(token);
+        using var request = new HttpRequestMessage(new HttpMethod(method), new Uri(path, UriKind.Relative));
+        if (method == "POST") request.Content = Json("{}");
+        using var response = await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, Ct);
+        return response.StatusCode;
+    }
+
+    private static async Task<JsonNode> GetAsync(TestHost host, string path)
+    {
+        using var client = host.Client();
+        return (await client.GetFromJsonAsync<JsonNode>(new Uri(path, UriKind.Relative), Ct))!;
+    }
+
+    private static async Task<JsonNode> UntilAsync(TestHost host, string path, Func<JsonNode?, bool> condition)
+    {
+        JsonNode? found = null;
+        using var client = host.Client();
+        await UntilAsync(async () =>
+        {
+            using var response = await client.GetAsync(new Uri(path, UriKind.Relative), Ct);
+            found = await response.Content.ReadFromJsonAsync<JsonNode>(Ct);
+            return response.IsSuccessStatusCode && condition(found);
+        });
+        return found!;
+    }
+
+    private static async Task UntilAsync(Func<Task<bool>> condition)
+    {
+        for (var limit = System.Diagnostics.Stopwatch.StartNew(); !await condition();)
+        {
+            Assert.True(limit.Elapsed < TimeSpan.FromSeconds(60), "it did not come about within a minute");
+            await Task.Delay(TimeSpan.FromMilliseconds(100), TimeProvider.System, Ct);
+        }
+    }
+}
