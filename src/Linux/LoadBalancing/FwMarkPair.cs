@@ -12,6 +12,9 @@ public readonly record struct FwMarkPair
 {
     private const uint Ours = 0x1000_0000, OursMask = 0xF000_C000;
 
+    /// <summary>Value and mask by which packet filters know a mark of ours: <c>mark &amp; mask == value</c>.</summary>
+    internal const string OursText = "0x10000000", OursMaskText = "0xf000c000";
+
     /// <summary>The one after it is the load balancer's own, to try out what the kernel has.</summary>
     public const int LastIndex = (1 << 25) - 2;
 

@@ -9,17 +9,19 @@ namespace FlannelFlow.Linux.LoadBalancing;
 /// <summary>In chains of our own: one rule per VIP and protocol, which is slow with very many VIPs. Each change of a table is one transaction.</summary>
 /// <remarks>
 /// mangle: <c>FLANNELFLOW-LB</c>, from PREROUTING and OUTPUT, sets marks. nat: <c>FLANNELFLOW-LB</c>, from POSTROUTING, sends each VIP's
-/// connections to <c>FLANNELFLOW-SNAT</c>.
+/// connections to <c>FLANNELFLOW-SNAT</c>. raw: takes our marks off what the host sends, as <see cref="NftBalancingRules"/> says why. In
+/// mangle, a changed mark would have each packet routed anew.
 /// </remarks>
 internal sealed partial class IptablesBalancingRules : IBalancingRules
 {
     private const string Chain = "FLANNELFLOW-LB", SourceChain = "FLANNELFLOW-SNAT";
 
-    private static readonly IptablesRule[] Jumps =
+    private static readonly IptablesRule[] Frame =
     [
         new("mangle", "PREROUTING", "-j", Chain),
         new("mangle", "OUTPUT", "-j", Chain),
         new("nat", "POSTROUTING", "-j", Chain),
+        new("raw", "OUTPUT", "-m", "mark", "--mark", $"{FwMarkPair.OursText}/{FwMarkPair.OursMaskText}", "-j", "MARK", "--set-xmark", "0x0/0xffffffff"),
     ];
 
     private readonly Iptables _iptables;
@@ -38,7 +40,7 @@ internal sealed partial class IptablesBalancingRules : IBalancingRules
         if (!await HasChainAsync(iptables, "nat", SourceChain, ct))
             await iptables.RestoreAsync($"*nat\n:{SourceChain} - [0:0]\n-A {SourceChain} -m addrtype --src-type LOCAL -j MASQUERADE\nCOMMIT\n", ct);
         if (!await HasChainAsync(iptables, "nat", Chain, ct)) await iptables.RestoreAsync($"*nat\n:{Chain} - [0:0]\nCOMMIT\n", ct);
-        foreach (var jump in Jumps) await iptables.EnsureRuleAsync(jump, ct);
+        foreach (var jump in Frame) await iptables.EnsureRuleAsync(jump, ct);
         return new IptablesBalancingRules(iptables);
     }
 
@@ -76,7 +78,7 @@ internal sealed partial class IptablesBalancingRules : IBalancingRules
 
     public async Task ClearAsync(CancellationToken ct)
     {
-        foreach (var jump in Jumps) await _iptables.DeleteRuleAsync(jump, ct);
+        foreach (var jump in Frame) await _iptables.DeleteRuleAsync(jump, ct);
         await _iptables.DeleteChainAsync("mangle", Chain, ct);
         await _iptables.DeleteChainAsync("nat", Chain, ct);
         await _iptables.DeleteChainAsync("nat", SourceChain, ct);

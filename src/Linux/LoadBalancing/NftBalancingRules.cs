@@ -13,8 +13,10 @@ internal sealed class NftBalancingRules : IBalancingRules
     private const string Own = "ip " + TableName;
 
     /// <summary>
-    /// Marks must be set before IPVS looks, on INPUT and OUTPUT. Which connections are balanced is seen by what the client asked for
-    /// (<c>ct original</c>): the mark and IPVS's own sign stay on a packet when VXLAN wraps it, and the wrapping one needs no NAT.
+    /// Marks must be set before IPVS looks, on INPUT and OUTPUT. A mark stays on a packet when VXLAN wraps it (skb_scrub_packet, net/core/skbuff.c,
+    /// takes it off only between namespaces), and IPVS would take the wrapping packet, on OUTPUT, for one to that service, balance it to a
+    /// backend by the same VXLAN device, and so on without end: so what the host sends comes without a mark of ours. Which connections are
+    /// balanced is seen by what the client asked for (<c>ct original</c>), since the mark is gone by then.
     /// </summary>
     private static readonly string[] Frame =
     [
@@ -29,6 +31,7 @@ internal sealed class NftBalancingRules : IBalancingRules
         $"flush chain {Own} local",
         $"flush chain {Own} sources",
         $"add rule {Own} arriving meta mark set ip daddr . meta l4proto map @marks",
+        $"add rule {Own} local meta mark and {FwMarkPair.OursMaskText} == {FwMarkPair.OursText} meta mark set 0",
         $"add rule {Own} local meta mark set ip daddr . meta l4proto map @marks",
         $"add rule {Own} sources ct original ip daddr @vips ip saddr . ip daddr @near masquerade",
         $"add rule {Own} sources ct original ip daddr @vips fib saddr type local masquerade",

@@ -10,7 +10,7 @@ namespace FlannelFlow.Linux.Tests.LoadBalancing;
 
 /// <summary>
 /// Two hosts of a network 10.1.0.0/16, each a namespace with a bridge, and containers on them, each a namespace too. The first host is the
-/// one that balances; the other sends what is for VIPs to it. On the first: "client", and the backends "one" and "two"; on the second:
+/// one that balances; the other sends what is for VIPs to it. Between them is VXLAN, as flannel makes it. On the first: "client", and the backends "one" and "two"; on the second:
 /// "stranger", and the backend "three". Every backend serves TCP and UDP on <see cref="Port"/>: it says its name and whom it sees.
 /// </summary>
 public sealed class BalancedHost : IAsyncLifetime
@@ -67,7 +67,12 @@ public sealed class BalancedHost : IAsyncLifetime
         var netlink = await OpenAsync(name);
         if (other is not null)
             await netlink.AddLinkAsync(new VethConfig("eth0", "eth0") { PeerNamespace = _namespaces[other], Up = true }, CancellationToken.None);
-        await UpAsync(netlink, "eth0", underlay);
+        // 192.0.2.1 and .2 are the tunnel's ends, 198.51.100.1 and .2 the wire's.
+        var (here, there) = underlay == "192.0.2.1" ? ("198.51.100.1", "198.51.100.2") : ("198.51.100.2", "198.51.100.1");
+        await UpAsync(netlink, "eth0", here);
+        await CommandsIn(name).RunCheckedAsync(
+            "ip", ["link", "add", "fabric", "type", "vxlan", "id", "7", "local", here, "remote", there, "dstport", "8472", "dev", "eth0", "nolearning"], null, CancellationToken.None);
+        await UpAsync(netlink, "fabric", underlay);
         var bridge = (await netlink.AddLinkAsync(new BridgeConfig("br0") { Up = true }, CancellationToken.None)).Index;
         await UpAsync(netlink, "br0", gateway);
         _namespaces[name].Run(() => Sysctl.Ensure("net/ipv4/ip_forward", "1"));
