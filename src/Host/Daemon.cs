@@ -190,9 +190,17 @@ public static class Daemon
         app.MapLoadBalancers();
     }
 
+    private static EtcdOptions EtcdOptionsOf(FlannelFlowOptions options) => new()
+    {
+        Endpoints = EmbeddedEtcd.EndpointsOf(options),
+        CallTimeout = options.Etcd.RequestTimeout,
+        Tls = options.Etcd.Tls,
+        Credentials = options.Etcd.Credentials,
+    };
+
     private static void AddCluster(IServiceCollection services, FlannelFlowOptions options)
     {
-        services.AddSingleton(new EtcdOptions { Endpoints = EmbeddedEtcd.EndpointsOf(options), CallTimeout = options.Etcd.RequestTimeout });
+        services.AddSingleton(EtcdOptionsOf(options));
         services.AddSingleton<IEtcd, EtcdStore>();
         services.AddSingleton(new ClusterKeys(options.Etcd.Prefix));
         services.AddSingleton(options.Addresses.ToAddressSpace());
@@ -223,7 +231,7 @@ public static class Daemon
         services.AddSingleton(new HostNetworks(options.StateDirectory));
         services.AddSingleton(new FlannelSettings(
             options.Flannel.Binary,
-            EmbeddedEtcd.EndpointsOf(options),
+            EtcdOptionsOf(options),
             options.Etcd.Prefix,
             options.Flannel.Interface,
             options.Flannel.ExtraArguments,

@@ -1,3 +1,4 @@
+using FlannelFlow.Cluster.Etcd;
 using Microsoft.Extensions.Configuration;
 
 namespace FlannelFlow.Host.Tests;
@@ -84,11 +85,45 @@ public sealed class ConfigurationTests
     }
 
     [Fact]
+    public void Read_EtcdWithTlsAndPassword_IsTakenWhole_OrRefusedInWords()
+    {
+        using var password = new TemporaryFile("secret\n");
+        var etcd = Read(new()
+        {
+            ["ETCD_ENDPOINTS"] = "https://10.0.0.1:2379",
+            ["ETCD_CA_FILE"] = ExistingFile,
+            ["ETCD_CERT_FILE"] = ExistingFile,
+            ["ETCD_KEY_FILE"] = ExistingFile,
+            ["ETCD_USERNAME"] = "flannelflow",
+            ["ETCD_PASSWORD_FILE"] = password.Path,
+        }).Etcd;
+        Assert.Equal(new EtcdTlsOptions(ExistingFile, ExistingFile, ExistingFile), etcd.Tls);
+        Assert.Equal(new EtcdCredentials("flannelflow", "secret"), etcd.Credentials);
+        Assert.DoesNotContain("secret", etcd.ToString(), StringComparison.Ordinal);
+
+        var refused = Assert.Throws<ConfigurationException>(() => Read(new()
+        {
+            ["ETCD_ENDPOINTS"] = "http://10.0.0.1:2379, https://10.0.0.2:2379",
+            ["ETCD_CA_FILE"] = "/nowhere/ca.pem",
+            ["ETCD_CERT_FILE"] = ExistingFile,
+            ["ETCD_USERNAME"] = "flannelflow",
+        }));
+        Assert.Equal(
+            [
+                "ETCD_CA_FILE: there is no file /nowhere/ca.pem",
+                "ETCD_CERT_FILE and ETCD_KEY_FILE belong together: one of them is missing",
+                "ETCD_ENDPOINTS: \"http://10.0.0.1:2379\" is plain http, although TLS files are configured",
+                "ETCD_USERNAME and ETCD_PASSWORD_FILE belong together: one of them is missing",
+            ],
+            refused.Problems);
+    }
+
+    [Fact]
     public void Reference_DocsConfiguration_NamesEveryOption()
     {
         var documented = File.ReadAllText(Path.Combine(RepositoryFolder(), "docs", "configuration.md"));
         var source = File.ReadAllText(Path.Combine(RepositoryFolder(), "src", "Host", "Configuration", "ConfigurationReader.cs"));
-        var names = System.Text.RegularExpressions.Regex.Matches(source, "(?:Text|Number|Seconds|Directory|Uri|OneOf)\\(\"([A-Za-z_:]+)\"")
+        var names = System.Text.RegularExpressions.Regex.Matches(source, "(?:Text|Number|Seconds|Directory|Uri|OneOf|ExistingFile)\\(\"([A-Za-z_:]+)\"")
             .Select(match => match.Groups[1].Value).Distinct().ToList();
 
         Assert.True(names.Count > 15);
@@ -107,5 +142,14 @@ public sealed class ConfigurationTests
         while (!File.Exists(Path.Combine(directory.FullName, "FlannelFlow.sln")))
             directory = directory.Parent ?? throw new DirectoryNotFoundException("no FlannelFlow.sln above the tests");
         return directory.FullName;
+    }
+
+    private sealed class TemporaryFile : IDisposable
+    {
+        public TemporaryFile(string text) => File.WriteAllText(Path, text);
+
+        public string Path { get; } = System.IO.Path.GetTempFileName();
+
+        public void Dispose() => File.Delete(Path);
     }
 }

@@ -1,5 +1,6 @@
 using FlannelFlow.Activities.Networks;
 using FlannelFlow.Cluster.Addressing;
+using FlannelFlow.Cluster.Etcd;
 using FlannelFlow.Linux.Processes;
 
 namespace FlannelFlow.Activities.Flannel;
@@ -11,7 +12,7 @@ namespace FlannelFlow.Activities.Flannel;
 /// <param name="RuntimeDirectory">For the notification sockets.</param>
 public sealed record FlannelSettings(
     string Binary,
-    IReadOnlyList<string> EtcdEndpoints,
+    EtcdOptions Etcd,
     string EtcdPrefix,
     string Interface,
     IReadOnlyList<string> ExtraArguments,
@@ -20,6 +21,8 @@ public sealed record FlannelSettings(
 /// <summary>One supervised flanneld per network: its command line, and starting and stopping it.</summary>
 public sealed class FlannelProcesses(FlannelSettings settings, HostNetworks networks, ProcessSupervisor supervisor)
 {
+    private const string SubnetFileFlag = "subnet-file";
+
     public Task<SupervisedChild> EnsureAsync(HostNetwork network, CancellationToken ct) =>
         supervisor.EnsureAsync(NameOf(network.Pool), ConfigOf(network.Pool), ct);
 
@@ -27,49 +30,49 @@ public sealed class FlannelProcesses(FlannelSettings settings, HostNetworks netw
 
     public SupervisedChild? Find(IPv4Network pool) => supervisor.Find(NameOf(pool));
 
-    /// <summary>What stands in flannel.env, for whoever wants to run or understand the process by hand.</summary>
-    public IReadOnlyDictionary<string, string> EnvironmentOf(IPv4Network pool)
+    /// <summary>What stands in flannel.env, for whoever wants to run or understand the process by hand. etcd's password does not.</summary>
+    public IReadOnlyDictionary<string, string> EnvironmentOf(IPv4Network pool) =>
+        FlagsOf(pool).ToDictionary(flag => "FLANNELD_" + flag.Flag.ToUpperInvariant().Replace('-', '_'), flag => flag.Value, StringComparer.Ordinal);
+
+    /// <summary>What both the command line and flannel.env say.</summary>
+    private IEnumerable<(string Flag, string Value)> FlagsOf(IPv4Network pool)
     {
-        var environment = new Dictionary<string, string>(StringComparer.Ordinal)
+        yield return ("etcd-endpoints", string.Join(',', settings.Etcd.Endpoints));
+        yield return ("etcd-prefix", PrefixOf(pool));
+        yield return (SubnetFileFlag, networks.SubnetFileOf(pool));
+        // The rules are FlannelFlow's: flanneld's chains are shared by all flannelds of a host, and each start flushes them.
+        yield return ("iptables-forward-rules", "false");
+        if (settings.Etcd.Tls?.CaFile is { } authority) yield return ("etcd-cafile", authority);
+        if (settings.Etcd.Tls is { CertificateFile: { } certificate, KeyFile: { } key })
         {
-            ["FLANNELD_ETCD_ENDPOINTS"] = string.Join(',', settings.EtcdEndpoints),
-            ["FLANNELD_ETCD_PREFIX"] = PrefixOf(pool),
-            ["FLANNELD_SUBNET_FILE"] = networks.SubnetFileOf(pool),
-            // The rules are FlannelFlow's: flanneld's chains are shared by all flannelds of a host, and each start flushes them.
-            ["FLANNELD_IPTABLES_FORWARD_RULES"] = "false",
-        };
-        if (settings.Interface.Length > 0)
-            environment["FLANNELD_IFACE"] = settings.Interface;
-        return environment;
+            yield return ("etcd-certfile", certificate);
+            yield return ("etcd-keyfile", key);
+        }
+
+        if (settings.Etcd.Credentials is { } credentials) yield return ("etcd-username", credentials.User);
+        if (settings.Interface.Length > 0) yield return ("iface", settings.Interface);
     }
 
     private static string NameOf(IPv4Network pool) => $"flanneld {pool}";
 
     private string PrefixOf(IPv4Network pool) => $"{settings.EtcdPrefix}/networks/{pool.PathForm}";
 
-    private string SubnetFileArgument(IPv4Network pool) => "-subnet-file=" + networks.SubnetFileOf(pool);
-
     private ChildConfig ConfigOf(IPv4Network pool)
     {
-        // The command line is the identity by which the next daemon finds the process, so it says all that matters by itself.
-        var arguments = new List<string>
-        {
-            "-etcd-endpoints=" + string.Join(',', settings.EtcdEndpoints),
-            "-etcd-prefix=" + PrefixOf(pool),
-            SubnetFileArgument(pool),
-            "-iptables-forward-rules=false",
-        };
-        if (settings.Interface.Length > 0)
-            arguments.Add("-iface=" + settings.Interface);
-        arguments.AddRange(settings.ExtraArguments);
+        // The command line is the identity by which the next daemon finds the process, so it says all that matters by itself, except for the
+        // password: every user of the host can read it.
+        var environment = new Dictionary<string, string> { ["PATH"] = "/usr/sbin:/usr/bin:/sbin:/bin" };
+        if (settings.Etcd.Credentials is { } credentials) environment["FLANNELD_ETCD_PASSWORD"] = credentials.Password;
         return new ChildConfig
         {
             File = settings.Binary,
-            Arguments = arguments,
-            Mark = SubnetFileArgument(pool),
-            Environment = new Dictionary<string, string> { ["PATH"] = "/usr/sbin:/usr/bin:/sbin:/bin" },
+            Arguments = [.. FlagsOf(pool).Select(flag => Argument(flag.Flag, flag.Value)), .. settings.ExtraArguments],
+            Mark = Argument(SubnetFileFlag, networks.SubnetFileOf(pool)),
+            Environment = environment,
             LogFile = Path.Combine(networks.DirectoryOf(pool), "flanneld.log"),
             NotifySocket = Path.Combine(settings.RuntimeDirectory, $"notify-{pool.PathForm}.sock"),
         };
     }
+
+    private static string Argument(string flag, string value) => $"-{flag}={value}";
 }

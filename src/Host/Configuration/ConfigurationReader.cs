@@ -1,6 +1,7 @@
 using System.Globalization;
 using FlannelFlow.Cluster.Addressing;
 using FlannelFlow.Cluster.Draining;
+using FlannelFlow.Cluster.Etcd;
 using FlannelFlow.Dns.Names;
 using FlannelFlow.Dns.Serving;
 using FlannelFlow.Host.Access;
@@ -46,7 +47,9 @@ public sealed class ConfigurationReader(IConfiguration configuration)
                 Prefix(),
                 Number("EMBEDDED_ETCD_PORT", 12379, 1, 65534),
                 Seconds("ETCD_REQUEST_TIMEOUT", 5, 0.1, 20),
-                Seconds("ADDRESS_QUARANTINE", 10, 1, 3600)),
+                Seconds("ADDRESS_QUARANTINE", 10, 1, 3600),
+                EtcdTls(),
+                EtcdCredentials()),
             Flannel = new FlannelOptions(
                 FlannelBinary(),
                 Text("FLANNEL_INTERFACE", ""),
@@ -169,6 +172,47 @@ public sealed class ConfigurationReader(IConfiguration configuration)
         }
 
         return endpoints;
+    }
+
+    private EtcdTlsOptions? EtcdTls()
+    {
+        var (authority, certificate, key) = (ExistingFile("ETCD_CA_FILE"), ExistingFile("ETCD_CERT_FILE"), ExistingFile("ETCD_KEY_FILE"));
+        if (certificate is null != key is null)
+            _problems.Add("ETCD_CERT_FILE and ETCD_KEY_FILE belong together: one of them is missing");
+        if (authority is null && certificate is null) return null;
+        var endpoints = Text("ETCD_ENDPOINTS", "").Split(',', StringSplitOptions.TrimEntries);
+        if (endpoints is [""])
+            _problems.Add("ETCD_ENDPOINTS: none, although TLS files are configured; the daemon's own etcd has no TLS");
+        foreach (var endpoint in endpoints.Where(endpoint => endpoint.StartsWith("http://", StringComparison.OrdinalIgnoreCase)))
+            _problems.Add($"ETCD_ENDPOINTS: \"{endpoint}\" is plain http, although TLS files are configured");
+        return new EtcdTlsOptions(authority, certificate, key);
+    }
+
+    /// <summary>The password stands in a file: environments and appsettings.json are read by more people than it should be.</summary>
+    private EtcdCredentials? EtcdCredentials()
+    {
+        var (user, file) = (Text("ETCD_USERNAME", ""), ExistingFile("ETCD_PASSWORD_FILE"));
+        if (user.Length == 0 != file is null)
+            _problems.Add("ETCD_USERNAME and ETCD_PASSWORD_FILE belong together: one of them is missing");
+        if (user.Length == 0 || file is null || !File.Exists(file)) return null;
+        try
+        {
+            return new EtcdCredentials(user, File.ReadAllText(file).TrimEnd('\n', '\r'));
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            _problems.Add($"ETCD_PASSWORD_FILE: {e.Message}");
+            return null;
+        }
+    }
+
+    /// <summary>Null: not given.</summary>
+    private string? ExistingFile(string name)
+    {
+        var path = Text(name, "");
+        if (path.Length == 0) return null;
+        if (!File.Exists(path)) _problems.Add($"{name}: there is no file {path}");
+        return path;
     }
 
     private string Prefix()

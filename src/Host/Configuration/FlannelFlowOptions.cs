@@ -1,5 +1,6 @@
 using FlannelFlow.Cluster.Addressing;
 using FlannelFlow.Cluster.Draining;
+using FlannelFlow.Cluster.Etcd;
 using FlannelFlow.Dns.Serving;
 using FlannelFlow.Host.Draining;
 using FlannelFlow.Linux.LoadBalancing;
@@ -58,7 +59,9 @@ public sealed record EtcdConnectionOptions(
     string Prefix,
     int EmbeddedPort,
     TimeSpan RequestTimeout,
-    TimeSpan Quarantine);
+    TimeSpan Quarantine,
+    EtcdTlsOptions? Tls,
+    EtcdCredentials? Credentials);
 
 /// <param name="Binary">flanneld: ours, or flannel-io's.</param>
 /// <param name="Interface">Name or address of the underlay interface; empty: flanneld's own choice.</param>

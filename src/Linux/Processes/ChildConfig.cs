@@ -9,7 +9,7 @@ public sealed record ChildConfig
     /// <summary>Absolute path of the program. Not of a script: the kernel puts its interpreter into argv, and it would not be found again.</summary>
     public required string File { get; init; }
 
-    /// <summary>Without argv[0], which is <see cref="File"/>. Both together identify the process: a running one is adopted by them.</summary>
+    /// <summary>Without argv[0], which is <see cref="File"/>. Both together identify the process.</summary>
     public IReadOnlyList<string> Arguments { get; init; } = [];
 
     /// <summary>
@@ -18,7 +18,10 @@ public sealed record ChildConfig
     /// </summary>
     public string? Mark { get; init; }
 
-    /// <summary>The whole environment; nothing is inherited. NOTIFY_SOCKET is added. An adopted process keeps the one it was started with.</summary>
+    /// <summary>
+    /// The whole environment; nothing is inherited. NOTIFY_SOCKET is added. A running process is adopted only if it was started with all of
+    /// this: a new password, say, is no part of the command line, but means a new process.
+    /// </summary>
     public IReadOnlyDictionary<string, string> Environment { get; init; } = new Dictionary<string, string>();
 
     /// <summary>Appended to; its directory is made. Beside it stands LOG.lock, and LOG.1 once it grew beyond 8 MiB.</summary>
@@ -31,6 +34,10 @@ public sealed record ChildConfig
     public TimeSpan StopTimeout { get; init; } = TimeSpan.FromSeconds(5);
 
     public IReadOnlyList<string> CommandLine => [File, .. Arguments];
+
+    /// <summary>Whether a process is this child as it is wanted.</summary>
+    internal bool IsWanted(RunningProcess found) =>
+        found.CommandLine.SequenceEqual(CommandLine) && ProcessTable.StartedWith(found.Identity.Pid, Environment);
 
     /// <summary>Whether a process is this child, as it is wanted or as it once was.</summary>
     internal bool Started(IReadOnlyList<string> commandLine) =>

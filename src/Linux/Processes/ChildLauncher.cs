@@ -7,8 +7,8 @@ namespace FlannelFlow.Linux.Processes;
 
 /// <summary>Adopts or starts, so that never two run.</summary>
 /// <remarks>
-/// 1. Take flock(2) on LOG.lock. 2. Look in /proc for the command line. 3. Adopt the oldest found (more than one is not our doing; the
-/// others are stopped, and so is what runs with an earlier configuration's command line), or start one. 4. Let go of the lock.
+/// 1. Take flock(2) on LOG.lock. 2. Look in /proc for the command line. 3. Adopt the oldest found with the wanted environment (more than one is not our doing; the
+/// others are stopped, and so is what runs with an earlier configuration), or start one. 4. Let go of the lock.
 /// The lock belongs to the open file, which a process being spawned shares until its exec closes it. So even if we are killed between
 /// fork and exec, the next daemon cannot look before the child has left its parent's command line behind (<see cref="ProcessTable"/>
 /// knows of the moment when it has none).
@@ -25,7 +25,7 @@ internal static class ChildLauncher
         foreach (var found in ProcessTable.Find(config.Started))
         {
             if (SupervisedProcess.Adopt(found.Identity) is not { } process) continue;
-            var isWanted = found.CommandLine.SequenceEqual(config.CommandLine);
+            var isWanted = config.IsWanted(found);
             if (isWanted && kept is null)
             {
                 kept = process;

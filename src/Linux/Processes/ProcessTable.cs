@@ -93,6 +93,14 @@ public static class ProcessTable
         return (text.EndsWith('\0') ? text[..^1] : text).Split('\0');
     }
 
+    /// <summary>Whether all these variables stood in the environment the process was given (proc_pid_environ(5)); of one that cannot be read: true.</summary>
+    internal static bool StartedWith(int pid, IReadOnlyDictionary<string, string> variables)
+    {
+        if (TryRead(pid, "environ") is not { } bytes) return true;
+        var given = Encoding.UTF8.GetString(bytes).Split('\0').ToHashSet(StringComparer.Ordinal);
+        return variables.All(variable => given.Contains($"{variable.Key}={variable.Value}"));
+    }
+
     private static byte[]? TryRead(int pid, string file)
     {
         try

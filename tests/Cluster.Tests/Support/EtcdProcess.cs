@@ -23,13 +23,19 @@ public sealed class EtcdProcess : IAsyncLifetime
 
     public EtcdProcess() => AppDomain.CurrentDomain.ProcessExit += (_, _) => KillNow();
 
-    public string Endpoint => string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{_clientPort}");
+    /// <summary>Given before the start: it speaks TLS, and wants to see a certificate of that authority.</summary>
+    public EtcdCertificates? Certificates { get; init; }
+
+    public string Endpoint => string.Create(CultureInfo.InvariantCulture, $"{(Certificates is null ? "http" : "https")}://127.0.0.1:{_clientPort}");
+
+    public EtcdTlsOptions? Tls =>
+        Certificates is null ? null : new EtcdTlsOptions(Certificates.Authority, Certificates.PathOf("client.pem"), Certificates.PathOf("client.key"));
 
     public EtcdStore Store { get; private set; } = null!;
 
     public async ValueTask InitializeAsync()
     {
-        Store = Open(new EtcdOptions { Endpoints = [Endpoint] });
+        Store = Open(new EtcdOptions { Endpoints = [Endpoint], Tls = Tls });
         await StartAsync();
     }
 
@@ -60,13 +66,22 @@ public sealed class EtcdProcess : IAsyncLifetime
             RedirectStandardError = true,
             RedirectStandardOutput = true,
         };
+        if (Certificates is { } certificates)
+        {
+            foreach (var argument in new[]
+            {
+                "--cert-file", certificates.PathOf("server.pem"), "--key-file", certificates.PathOf("server.key"),
+                "--trusted-ca-file", certificates.Authority, "--client-cert-auth",
+            }) start.ArgumentList.Add(argument);
+        }
+
         if (!SupportsNoFsync.Value) start.ArgumentList.Remove("--unsafe-no-fsync");
         _process = Process.Start(start)!;
         _process.ErrorDataReceived += (_, line) => Append(line.Data);
         _process.OutputDataReceived += (_, line) => Append(line.Data);
         _process.BeginErrorReadLine();
         _process.BeginOutputReadLine();
-        await using var probe = Open(new EtcdOptions { Endpoints = [Endpoint], CallTimeout = TimeSpan.FromMilliseconds(500) });
+        await using var probe = Open(new EtcdOptions { Endpoints = [Endpoint], Tls = Tls, CallTimeout = TimeSpan.FromMilliseconds(500) });
         for (var limit = Stopwatch.StartNew(); ;)
         {
             try
@@ -119,7 +134,8 @@ public sealed class EtcdProcess : IAsyncLifetime
     /// <summary>Runs etcdctl against this etcd.</summary>
     public async Task<string> EtcdctlAsync(params string[] arguments)
     {
-        var start = new ProcessStartInfo("etcdctl", ["--endpoints", Endpoint, .. arguments])
+        string[] tls = Tls is { } files ? ["--cacert", files.CaFile!, "--cert", files.CertificateFile!, "--key", files.KeyFile!] : [];
+        var start = new ProcessStartInfo("etcdctl", ["--endpoints", Endpoint, .. tls, .. arguments])
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,

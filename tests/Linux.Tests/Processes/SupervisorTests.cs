@@ -51,6 +51,26 @@ public sealed class SupervisorTests
     }
 
     [Fact]
+    public async Task Ensure_RunningWithAnotherEnvironment_IsReplaced()
+    {
+        await using var scope = new ChildScope();
+        ChildConfig With(string password) => scope.Sleeper with { Environment = new Dictionary<string, string> { ["PASSWORD"] = password } };
+        await using var first = ChildScope.NewSupervisor();
+        var old = (await first.EnsureAsync("net", With("old"), Ct)).State.Process;
+        await first.DisposeAsync();
+
+        await using var second = ChildScope.NewSupervisor();
+        Assert.Equal(old, (await second.EnsureAsync("net", With("old"), Ct)).State.Process);
+        await second.DisposeAsync();
+
+        await using var third = ChildScope.NewSupervisor();
+        var child = await third.EnsureAsync("net", With("new"), Ct);
+        Assert.False(child.State.IsAdopted);
+        Assert.Equal(child.State.Process, Assert.Single(scope.Running).Identity);
+        Assert.NotEqual(old, child.State.Process);
+    }
+
+    [Fact]
     public async Task DaemonKilledInTheMidstOfStarting_ManyTimes_NeverTwo()
     {
         await using var scope = new ChildScope();
