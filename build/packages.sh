@@ -17,6 +17,8 @@ curl            /usr/bin/curl             asking a daemon over its unix socket
 user-mode-linux /usr/bin/linux.uml        a kernel with IPVS, also where this machine has none: the guest of the lab
 e2fsprogs       /usr/sbin/mkfs.ext4       the disk of that guest
 ipvsadm         /usr/sbin/ipvsadm         reading IPVS in tests; the peer of the benchmark
+systemd         /usr/bin/systemctl        machines in the lab, for what is installed as a service
+dbus            /usr/bin/dbus-daemon      what systemctl speaks with it over
 kmod            /usr/sbin/modprobe        dockerd loads kernel modules where there are any
 procps          /usr/bin/pgrep            finding processes
 util-linux      /usr/bin/nsenter          entering namespaces

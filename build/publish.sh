@@ -9,10 +9,12 @@ publish() { # PROJECT EXTRA...
   if ! dotnet publish "$@" -c Release -r linux-x64 --nologo -v quiet -o "$out" >"$log" 2>&1; then cat "$log" >&2; rm -f "$log"; return 1; fi
   rm -f "$log"
 }
-publish src/Host --no-self-contained
+# SELF_CONTAINED=1: with the .NET runtime, for hosts that have none.
+if [ -n "${SELF_CONTAINED:-}" ]; then publish src/Host --self-contained; else publish src/Host --no-self-contained; fi
 publish src/Flanneld
 publish src/Bridge
 publish src/RuntimeWrapper
 rm -f "$out"/*.dbg "$out"/flanneld.pdb "$out"/flannelflow-bridge.pdb "$out"/flannelflow-runc.pdb
 rm -rf "$out/workflows"; cp -r workflows "$out/workflows"
 src/Bridge/plugin/build.sh "$out/flannelflow-bridge" "$out/plugin"
+sed -n 's:.*<VersionPrefix>\(.*\)</VersionPrefix>.*:\1:p' Directory.Build.props >"$out/VERSION"

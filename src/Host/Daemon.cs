@@ -254,6 +254,7 @@ public static class Daemon
             ?? throw new InvalidOperationException("the journal is not open yet"));
         services.AddSingleton<PluginWorkflows>().AddSingleton<PluginCallEdge>().AddSingleton<NetworkDriver>().AddSingleton<IpamDriver>();
         services.AddSingleton<DockerTruth>();
+        services.AddHostedService<ServiceManager>();
         services.AddHostedService<HostReconciler>();
         AddDraining(services);
         services.AddSingleton<RunningContainers>();

@@ -8,4 +8,5 @@ using FlannelFlow.Host.Commands;
 // flannelflow definitions  what they are made of
 // flannelflow token        who may sign in to the dashboard and the API
 // flannelflow plan         what an address space holds
+// flannelflow install      this host as FlannelFlow wants it; upgrade, uninstall
 return await CommandTree.InvokeAsync(args);

@@ -20,6 +20,9 @@ public static class CommandTree
             DrainsCommand.Create(),
             TokenCommand.Create(),
             PlanCommand.Create(),
+            InstallCommand.CreateInstall(),
+            InstallCommand.CreateUpgrade(),
+            InstallCommand.CreateUninstall(),
         };
         root.SetAction((_, ct) => Daemon.RunAsync(ct));
         return root;

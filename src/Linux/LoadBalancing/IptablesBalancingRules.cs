@@ -40,7 +40,7 @@ internal sealed partial class IptablesBalancingRules : IBalancingRules
         if (!await HasChainAsync(iptables, "nat", SourceChain, ct))
             await iptables.RestoreAsync($"*nat\n:{SourceChain} - [0:0]\n-A {SourceChain} -m addrtype --src-type LOCAL -j MASQUERADE\nCOMMIT\n", ct);
         if (!await HasChainAsync(iptables, "nat", Chain, ct)) await iptables.RestoreAsync($"*nat\n:{Chain} - [0:0]\nCOMMIT\n", ct);
-        foreach (var jump in Frame) await iptables.EnsureRuleAsync(jump, ct);
+        foreach (var rule in Frame) await iptables.EnsureRuleAsync(rule, ct);
         return new IptablesBalancingRules(iptables);
     }
 
@@ -76,12 +76,15 @@ internal sealed partial class IptablesBalancingRules : IBalancingRules
         }
     }
 
-    public async Task ClearAsync(CancellationToken ct)
+    public Task ClearAsync(CancellationToken ct) => ClearAsync(_iptables, ct);
+
+    /// <summary>Also where they were not opened, and are not there.</summary>
+    public static async Task ClearAsync(Iptables iptables, CancellationToken ct)
     {
-        foreach (var jump in Frame) await _iptables.DeleteRuleAsync(jump, ct);
-        await _iptables.DeleteChainAsync("mangle", Chain, ct);
-        await _iptables.DeleteChainAsync("nat", Chain, ct);
-        await _iptables.DeleteChainAsync("nat", SourceChain, ct);
+        foreach (var rule in Frame) await iptables.DeleteRuleAsync(rule, ct);
+        await iptables.DeleteChainAsync("mangle", Chain, ct);
+        await iptables.DeleteChainAsync("nat", Chain, ct);
+        await iptables.DeleteChainAsync("nat", SourceChain, ct);
     }
 
     private static async Task<bool> HasChainAsync(Iptables iptables, string table, string chain, CancellationToken ct) =>

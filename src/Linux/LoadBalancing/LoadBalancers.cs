@@ -52,6 +52,16 @@ public static class LoadBalancers
         }
     }
 
+    /// <summary>Takes all that is a load balancer of ours out of the kernel, of whichever plane: for when there will be none any more.</summary>
+    public static async Task ClearAsync(CommandRunner runner, CancellationToken ct)
+    {
+        ArgumentNullException.ThrowIfNull(runner);
+        using var ipvs = await IpvsNetlink.TryOpenAsync(networkNamespace: null, ct);
+        await ClearIpvsAsync(ipvs, runner, ct);
+        await ClearNftablesAsync(runner, ct);
+        await IptablesBalancingRules.ClearAsync(new Iptables(runner), ct);
+    }
+
     private static async Task<ILoadBalancer> OpenNftablesAsync(RouteNetlink netlink, CommandRunner runner, NetworkNamespace? networkNamespace, CancellationToken ct)
     {
         var conntrack = ConntrackNetlink.Open(networkNamespace);

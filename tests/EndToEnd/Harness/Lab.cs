@@ -46,12 +46,6 @@ public abstract class Lab : IAsyncLifetime
             foreach (var number in Enumerable.Range(1, Count)) _hosts.Add(new LabHost(this, number));
             if (Run.StandingLab is null) await UpAsync();
             else if (Directory.EnumerateDirectories(StateFolder, "n*").Count() != Count) throw new InvalidOperationException($"{_folder} is not a lab of {Count} hosts");
-            // The scheduler places tasks only on nodes whose plugin it knows; a node tells of it some time later (swarmkit: up to 20 s).
-            await Wait.UntilAsync("every node tells the swarm of its plugin", 60, async () =>
-            {
-                var nodes = await this[1].ShAsync("docker node ls -q | xargs docker node inspect -f '{{.Description.Hostname}} {{.Description.Engine.Plugins}}'");
-                return nodes.Split('\n').All(node => node.Contains("flannelflow:latest", StringComparison.Ordinal)) ? null : nodes;
-            });
             Bare = await SnapshotAsync();
         }
         catch
@@ -61,12 +55,21 @@ public abstract class Lab : IAsyncLifetime
         }
     }
 
-    private async Task UpAsync()
+    /// <summary>The hosts, and FlannelFlow on them.</summary>
+    protected virtual async Task UpAsync()
     {
         (await CommandAsync(["up", Text(Count), "--image"])).Checked();
         await Task.WhenAll(_hosts.Select(host => host.StartDaemonAsync()));
         await Task.WhenAll(_hosts.Select(async host => (await CommandAsync(["plugin-install", Text(host.Number)])).Checked()));
+        await PluginsKnownAsync();
     }
+
+    /// <summary>The scheduler places tasks only on nodes whose plugin it knows; a node tells of it some time later (swarmkit: up to 20 s).</summary>
+    protected Task PluginsKnownAsync() => Wait.UntilAsync("every node tells the swarm of its plugin", 60, async () =>
+    {
+        var nodes = await this[1].ShAsync("docker node ls -q | xargs docker node inspect -f '{{.Description.Hostname}} {{.Description.Engine.Plugins}}'");
+        return nodes.Split('\n').All(node => node.Contains("flannelflow:latest", StringComparison.Ordinal)) ? null : nodes;
+    });
 
     public ValueTask DisposeAsync()
     {

@@ -22,6 +22,9 @@ public sealed partial class LabHost(Lab lab, int number)
     /// <summary>On this machine: a file of the host's /var/log.</summary>
     public string LogFile(string name) => Path.Combine(lab.StateFolder, $"n{Number}", "log", name);
 
+    /// <summary>Of the lab: what LAB is for tests/lab/lab.</summary>
+    public string LabFolder => Path.GetDirectoryName(lab.StateFolder)!;
+
     private string N => Number.ToString(CultureInfo.InvariantCulture);
 
     public Task<Said> TryShAsync(string script, CancellationToken? ct = null) => lab.CommandAsync(["exec", N, "sh", "-c", script], ct: ct);

@@ -29,6 +29,30 @@ public sealed class DrainingHosts : Lab
     protected override string DockerdOptions => $"--add-runtime flannelflow={Path.Combine(Run.Daemon, "flannelflow-runc")} --default-runtime flannelflow";
 }
 
+/// <summary>Three machines, each booted by a systemd of its own, on which nothing of FlannelFlow is installed.</summary>
+public sealed class FreshMachines : Lab
+{
+    protected override int Count => 3;
+
+    protected override string Name => "fresh-machines";
+
+    protected override string Tools => Path.Combine(Run.Root, "artifacts/traffic/traffic");
+
+    protected override async Task UpAsync() => (await CommandAsync(["up", Text(Count), "--image", "--systemd"])).Checked();
+
+    public Task InstalledAsync() => PluginsKnownAsync();
+
+    /// <summary>What a host's file system has that the machine's had not, but for what systemd, Docker and logs write by themselves.</summary>
+    public Task<string> WrittenAsync(LabHost host) => host.ShAsync(
+        "find /etc /usr /var/lib/flannelflow /run/flannelflow /run/systemd/system -newer /etc/machine-id \\( -type f -o -type l \\) 2>/dev/null | sort");
+}
+
+[CollectionDefinition(FreshMachinesCollection.Name)]
+public sealed class FreshMachinesCollection : ICollectionFixture<FreshMachines>
+{
+    public const string Name = "4 fresh machines";
+}
+
 [CollectionDefinition(DrainingHostsCollection.Name)]
 public sealed class DrainingHostsCollection : ICollectionFixture<DrainingHosts>
 {

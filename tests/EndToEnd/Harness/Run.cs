@@ -24,6 +24,9 @@ public static class Run
     public static string Daemon { get; } = Environment.GetEnvironmentVariable("FLANNELFLOW_BIN") ?? Path.Combine(Root, "artifacts/flannelflow");
     public static string Plugin { get; } = Environment.GetEnvironmentVariable("FLANNELFLOW_PLUGIN") ?? Path.Combine(Daemon, "plugin");
 
+    /// <summary>FLANNELFLOW_TARBALL: what is installed on fresh machines, made by build/package.sh; otherwise the published folder, which has the same parts.</summary>
+    public static string? Tarball { get; } = Environment.GetEnvironmentVariable("FLANNELFLOW_TARBALL");
+
     /// <summary>FLANNELFLOW_DAEMON_ENV: more environment for every daemon, one NAME=VALUE per line; tests/campaigns/guest uses it.</summary>
     public static IReadOnlyList<string> DaemonEnvironment { get; } =
         (Environment.GetEnvironmentVariable("FLANNELFLOW_DAEMON_ENV") ?? "").Split('\n', StringSplitOptions.RemoveEmptyEntries);
