@@ -100,6 +100,17 @@ public sealed class RefusalTests(OneHost lab) : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Encryption_IsRefused_NotPassedOver()
+    {
+        var before = await lab.SnapshotAsync();
+        var mark = lab[1].LogMark();
+        await lab.CreateNetworkAsync("secret", "--opt", "encrypted");
+        await lab[1].UntilLogAsync(mark, "AllocateNetwork refused: .*--opt encrypted: FlannelFlow does not encrypt", 30);
+        await lab.RemoveNetworkAsync("secret");
+        await lab.UntilSameAsync(before, 15, "encryption was refused");
+    }
+
+    [Fact]
     public async Task IPv6_IsRefused_ByTheLeader_OrWhereAContainerWouldUseIt()
     {
         var before = await lab.SnapshotAsync();

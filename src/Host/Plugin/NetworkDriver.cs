@@ -24,11 +24,15 @@ public sealed class NetworkDriver(PluginWorkflows workflows, HostNetworks networ
     private const string GenericOptions = "com.docker.network.generic";
     private const string MtuOption = "com.docker.network.driver.mtu";
 
+    /// <summary>Of Docker's overlay driver. To take it and not do it would be worse than any other option that is passed over.</summary>
+    private const string EncryptedOption = "encrypted";
+
     public async Task<AllocateNetworkAnswer> AllocateNetworkAsync(AllocateNetworkRequest request, PluginCall call, CancellationToken ct)
     {
         var networkId = Required(request.NetworkID, nameof(request.NetworkID));
         var pool = SinglePool(networkId, request.IPv4Data, request.IPv6Data);
         var options = request.Options ?? new Dictionary<string, string>();
+        RefuseEncrypted(networkId, options.ContainsKey(EncryptedOption));
         var output = await workflows.RunAsync(
             new StartWorkflow("network-allocate", $"network-allocate/{networkId}/{call.RequestId}", new JsonObject
             {
@@ -58,6 +62,7 @@ public sealed class NetworkDriver(PluginWorkflows workflows, HostNetworks networ
         var networkId = Required(request.NetworkID, nameof(request.NetworkID));
         var pool = SinglePool(networkId, request.IPv4Data, request.IPv6Data);
         var options = Generic(request.Options);
+        RefuseEncrypted(networkId, options.ContainsKey(EncryptedOption));
         var mtu = Number(options, MtuOption, 68, 65_535);
         if (networks.Find(networkId) is not null && await ResumesAsync(networkId, mtu, ct))
             return new EmptyAnswer();
@@ -187,6 +192,16 @@ public sealed class NetworkDriver(PluginWorkflows workflows, HostNetworks networ
         return IPv4Network.TryParse(text, out var pool, out var problem)
             ? pool
             : throw new BadCallException($"IPv4Data[0].Pool: {problem}");
+    }
+
+    private static void RefuseEncrypted(string networkId, bool isAsked)
+    {
+        if (isAsked)
+        {
+            throw new PluginRefusalException(
+                $"network {networkId}: --opt {EncryptedOption}: FlannelFlow does not encrypt what goes between hosts; create the network without it, " +
+                "and have the hosts' own network encrypt (docs/security.md)");
+        }
     }
 
     private static Dictionary<string, string> Generic(IReadOnlyDictionary<string, JsonElement>? options)
