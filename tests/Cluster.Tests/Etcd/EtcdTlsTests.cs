@@ -29,12 +29,18 @@ public sealed class EtcdTlsTests : IAsyncLifetime
         await EnableUsersAsync();
         await using var store = _etcd.Open(Options(_etcd.Tls, "secret"));
         await store.PutAsync(Key, "1", EtcdLeaseId.None, Ct);
+        var lease = await store.GrantLeaseAsync(TimeSpan.FromSeconds(30), Ct);
+        await store.PutAsync(Key + "/leased", "1", lease.Id, Ct);
+        Assert.NotNull(await store.KeepLeaseAliveAsync(lease.Id, Ct));
+        await store.RevokeLeaseAsync(lease.Id, Ct);
+        // No more than its prefix: docs/security.md.
+        await Assert.ThrowsAsync<EtcdException>(() => store.PutAsync("/elsewhere", "1", EtcdLeaseId.None, Ct));
 
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(Ct);
         limit.CancelAfter(TimeSpan.FromSeconds(25));
         await using var watch = store.WatchAsync(EtcdKeys.Under("/t/"), 1, limit.Token).GetAsyncEnumerator(limit.Token);
         Assert.True(await watch.MoveNextAsync());
-        Assert.Equal("1", Assert.Single(Assert.IsType<EtcdChanges>(watch.Current).Events).Entry.Value);
+        Assert.Equal("1", Assert.IsType<EtcdChanges>(watch.Current).Events[0].Entry.Value);
 
         // Over TLS the right certificate does not stand for the password.
         await using var wrong = _etcd.Open(Options(_etcd.Tls, "guess"));
@@ -60,12 +66,16 @@ public sealed class EtcdTlsTests : IAsyncLifetime
     {
         Endpoints = [_etcd.Endpoint],
         Tls = tls,
-        Credentials = password is null ? null : new EtcdCredentials("root", password),
+        Credentials = password is null ? null : new EtcdCredentials("flannelflow", password),
     };
 
     private async Task EnableUsersAsync()
     {
-        await _etcd.EtcdctlAsync("user", "add", "root:secret");
+        await _etcd.EtcdctlAsync("role", "add", "flannelflow");
+        await _etcd.EtcdctlAsync("role", "grant-permission", "flannelflow", "--prefix=true", "readwrite", "/t");
+        await _etcd.EtcdctlAsync("user", "add", "flannelflow:secret");
+        await _etcd.EtcdctlAsync("user", "grant-role", "flannelflow", "flannelflow");
+        await _etcd.EtcdctlAsync("user", "add", "root:other");
         await _etcd.EtcdctlAsync("user", "grant-role", "root", "root");
         await _etcd.EtcdctlAsync("auth", "enable");
     }
