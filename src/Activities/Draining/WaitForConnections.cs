@@ -71,7 +71,7 @@ public sealed class WaitForConnections(
             // 3. The end, or the next thing to hear.
             if (life is not BackendState.Draining draining)
                 return new Out((life is BackendState.Removed removed ? removed.End : DrainEnd.CalledOff).ToString(), atStart ?? 0, left);
-            entry.Seen = new OpenDrain(left, draining.IsHeldOpen, draining.Deadline);
+            entry.See(left, draining.IsHeldOpen, draining.Deadline, time.GetUtcNow());
             await NextAsync(state, countAt - time.GetUtcNow(), entry.Forced.Task, ct);
         }
 

@@ -17,7 +17,7 @@ internal static class OperationsApi
         .AddSingleton<AddressMaps>().AddSingleton<Incidents>()
         .AddSingleton<TokenStore>().AddSingleton<Gate>().AddSingleton<Doors>()
         .AddSingleton<MeterTotals>()
-        .AddSingleton<IDashboard, NoDashboard>();
+        .AddSingleton<IDashboard, LazyDashboard>();
 
     public static void MapOperations(this IEndpointRouteBuilder routes)
     {
@@ -28,10 +28,5 @@ internal static class OperationsApi
         routes.MapTokens();
         routes.MapHealth();
         routes.MapMetrics();
-    }
-
-    private sealed class NoDashboard : IDashboard
-    {
-        public Task ServeAsync(HttpContext http) => http.ProblemAsync(StatusCodes.Status404NotFound, "there is no dashboard yet");
     }
 }

@@ -49,6 +49,18 @@ public sealed class TestHost : IAsyncDisposable
         _folder = folder;
     }
 
+    /// <summary>The folder of the daemon's build, of the same configuration as the tests'.</summary>
+    private static string Daemon
+    {
+        get
+        {
+            var here = new DirectoryInfo(AppContext.BaseDirectory);
+            var (framework, configuration) = (here.Name, here.Parent!.Name);
+            while (!File.Exists(Path.Combine(here.FullName, "FlannelFlow.sln"))) here = here.Parent ?? throw new DirectoryNotFoundException("no FlannelFlow.sln above the tests");
+            return Path.Combine(here.FullName, "src/Host/bin", configuration, framework);
+        }
+    }
+
     public string Name { get; }
 
     public ClusterKeys Keys { get; }
@@ -81,6 +93,8 @@ public sealed class TestHost : IAsyncDisposable
 
         var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory });
         builder.Logging.ClearProviders();
+        // Where a build of the daemon has the pages' files.
+        builder.Configuration[WebHostDefaults.StaticWebAssetsKey] = Path.Combine(Daemon, "flannelflow.staticwebassets.runtime.json");
         builder.Services
             .AddSingleton(TimeProvider.System).AddSingleton(options).AddSingleton(options.Access).AddSingleton(runtime)
             .AddSingleton<IEtcd>(store).AddSingleton(keys).AddSingleton(options.Addresses.ToAddressSpace()).AddSingleton(new AddressAllocatorOptions())
