@@ -1,24 +1,232 @@
+using Deque.AxeCore.Commons;
+using Deque.AxeCore.Playwright;
 using FlannelFlow.Dashboard.Tests.Support;
 using Microsoft.Playwright;
 using static Microsoft.Playwright.Assertions;
 
 namespace FlannelFlow.Dashboard.Tests;
 
-/// <summary>The pages, in a browser.</summary>
+/// <summary>The pages, as people at a browser see and use them.</summary>
 [Trait("Needs", "etcd")]
 public sealed class PageTests(Browser browser) : IClassFixture<Browser>
 {
+    /// <summary>What Docker lets nobody call a container; what reaches etcd by another way must do no harm either.</summary>
+    private const string Hostile = "<img src=x onerror=alert(1)>\"'`${7*7}{{7*7}}</script><script>alert(2)</script>";
+
     private static CancellationToken Ct => TestContext.Current.CancellationToken;
 
     private Support.Cluster Cluster => browser.Cluster;
 
     [Fact]
-    public async Task NetworkAndService_AppearWithoutReload_OnEveryHost()
+    public async Task NetworkServiceAndHost_ComeAndGo_WithoutReload()
+    {
+        await using var networks = await browser.VisitAsync(Cluster.Two);
+        await networks.GoAsync("/networks");
+        await using var services = await browser.VisitAsync(Cluster.One);
+        await services.GoAsync("/services?text=live-web");
+        await using var overview = await browser.VisitAsync(Cluster.One);
+        await overview.GoAsync("/");
+
+        await Cluster.NetworkAsync("net-live", "live", "10.130.0.0/20", Ct);
+        await Cluster.ServiceAsync("svc-live", "live-web", "net-live", "10.130.0.2", Ct);
+        await Expect(networks.Page.GetByRole(AriaRole.Link, new() { Name = "live", Exact = true })).ToBeVisibleAsync();
+        await Expect(services.Page.GetByRole(AriaRole.Link, new() { Name = "live-web" })).ToBeVisibleAsync();
+
+        // The daemon of n2 gives no sign of life any more, and then does again.
+        var row = overview.Page.Locator("tr[data-host=n2]");
+        await Expect(row.Locator(".badge.good")).ToHaveTextAsync("up");
+        await Cluster.DeleteAsync(Cluster.Two.Keys.HostSign("n2"), Ct);
+        await Expect(row.Locator(".badge.bad")).ToHaveTextAsync("daemon silent");
+        await Cluster.PutAsync(Cluster.Two.Keys.HostSign("n2"), "n2", Ct);
+        await Expect(row.Locator(".badge.good")).ToHaveTextAsync("up");
+        Assert.Empty(networks.Errors.Concat(services.Errors).Concat(overview.Errors));
+    }
+
+    [Fact]
+    public async Task Drain_ThatFailed_IsRetriedFromAnotherHostsDashboard()
+    {
+        var id = (await TestWorkflows.RunDrainAsync(Cluster.Two, "broken-drain-1", "svc-x", "net-x", "container-1", Ct)).Value;
+        await using var visit = await browser.VisitAsync(Cluster.One);
+        await visit.SignInAsync(Cluster.Operator, "/drains");
+        var row = visit.Page.Locator($"tr[data-drain='{id}']");
+        await Expect(row.Locator(".badge.bad")).ToHaveTextAsync("suspended");
+        await Expect(row).ToContainTextAsync("broken-drain-1 is broken");
+
+        Brittle.Mend("broken-drain-1");
+        await row.GetByRole(AriaRole.Checkbox).CheckAsync();
+        await visit.Page.GetByRole(AriaRole.Button, new() { Name = "Retry (1)" }).ClickAsync();
+        var dialog = visit.Page.GetByRole(AriaRole.Dialog);
+        await Expect(dialog).ToContainTextAsync("run again now, on the drain's host");
+        await Expect(dialog.GetByRole(AriaRole.Button, new() { Name = "Retry" })).ToBeDisabledAsync();
+        await dialog.GetByLabel("Reason").FillAsync("the kernel is well again");
+        await dialog.GetByRole(AriaRole.Button, new() { Name = "Retry" }).ClickAsync();
+
+        await Expect(row).ToHaveCountAsync(0);
+        var audit = Assert.Single(Cluster.Two.Runtime.Audit(new FlannelFlow.Workflows.InstanceId(id)));
+        Assert.Equal(("otto", "the kernel is well again (drains retry, from n1)"), (audit.Who, audit.Why));
+        Assert.Empty(visit.Errors);
+    }
+
+    [Fact]
+    public async Task Workflow_IsDrawn_AndMended_ByAnOperatorOnly()
+    {
+        var id = (await TestWorkflows.RunMendAsync(Cluster.Two, "k-page", "broken-page", Ct)).Value;
+        await using var visit = await browser.VisitAsync(Cluster.One);
+        await visit.GoAsync($"/workflows/n2/{id}");
+        await Expect(visit.Page.Locator("[data-step=mend]")).ToContainTextAsync("waits for you");
+        await Expect(visit.Page.Locator("[data-step=fetch-tools]")).ToContainTextAsync("completed");
+        await Expect(visit.Page.GetByRole(AriaRole.Button, new() { Name = "Terminate" })).ToBeDisabledAsync();
+
+        await visit.SignInAsync(Cluster.Viewer, $"/workflows/n2/{id}");
+        await Expect(visit.Page.GetByText("vera (viewer)")).ToBeVisibleAsync();
+        await Expect(visit.Page.GetByRole(AriaRole.Button, new() { Name = "Terminate" })).ToBeDisabledAsync();
+        await visit.Page.GetByRole(AriaRole.Button, new() { Name = "Sign out" }).ClickAsync();
+
+        await visit.SignInAsync(Cluster.Operator, $"/workflows/n2/{id}");
+        await visit.Page.GetByRole(AriaRole.Button, new() { Name = "Terminate" }).ClickAsync();
+        var dialog = visit.Page.GetByRole(AriaRole.Dialog);
+        await Expect(dialog).ToContainTextAsync("Nothing is undone");
+        // By keyboard: the reason has the focus.
+        await Expect(dialog.GetByLabel("Reason")).ToBeFocusedAsync();
+        await visit.Page.Keyboard.TypeAsync("scrapped");
+        await visit.Page.Keyboard.PressAsync("Enter");
+        await Expect(visit.Page.Locator(".facts .badge")).ToHaveTextAsync("cancelled");
+        await Expect(visit.Page.GetByText("by otto: scrapped")).ToBeVisibleAsync();
+        Assert.Empty(visit.Errors);
+    }
+
+    [Fact]
+    public async Task SignIn_WithAWrongToken_SaysSo_AndTakesNobodyElsewhere()
     {
         await using var visit = await browser.VisitAsync(Cluster.Two);
-        await visit.GoAsync("/networks");
-        await Cluster.NetworkAsync("net-live", "appears", "10.129.0.0/20", Ct);
-        await Expect(visit.Page.GetByRole(AriaRole.Link, new() { Name = "appears" })).ToBeVisibleAsync();
+        await visit.SignInAsync("ff_000000000000_00", "//evil.example/");
+        await Expect(visit.Page.GetByRole(AriaRole.Alert)).ToContainTextAsync("none of this cluster");
+        await visit.SignInAsync(Cluster.Viewer, "//evil.example/");
+        await Expect(visit.Page.GetByText("vera (viewer)")).ToBeVisibleAsync();
+        Assert.Equal(Cluster.Two.Address, new Uri(visit.Page.Url));
+        Cluster.Two.ForgetFailures();
+    }
+
+    [Fact]
+    public async Task SignIn_WithoutItsForm_IsRefused()
+    {
+        using var client = Cluster.One.Client();
+        using var form = new FormUrlEncodedContent(new Dictionary<string, string> { ["token"] = Cluster.Operator });
+        using var response = await client.PostAsync(new Uri("/sign-in", UriKind.Relative), form, Ct);
+        Assert.Equal("/sign-in?why=form&to=%2F", response.Headers.Location?.ToString());
+        Assert.DoesNotContain(response.Headers.TryGetValues("Set-Cookie", out var cookies) ? cookies : [], cookie => cookie.StartsWith("flannelflow=", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Names_AreData()
+    {
+        await Cluster.NetworkAsync("net-hostile", Hostile, "10.131.0.0/20", Ct);
+        await Cluster.ServiceAsync("svc-hostile", Hostile, "net-hostile", "10.131.0.2", Ct);
+        await Cluster.TaskAsync("hostile", "n1", "svc-hostile", Hostile, "net-hostile", "10.131.2.2", Ct);
+        var id = (await TestWorkflows.RunMendAsync(Cluster.One, Hostile, "broken-" + Hostile, Ct)).Value;
+        await using var visit = await browser.VisitAsync(Cluster.One);
+        foreach (var path in new[] { "/", "/networks", "/services?text=img", "/services/svc-hostile", "/workflows?text=onerror", $"/workflows/n1/{id}", "/workflows?text=" + Uri.EscapeDataString(Hostile) })
+        {
+            await visit.GoAsync(path);
+            await Expect(visit.Page.GetByText("onerror=alert(1)").First).ToBeAttachedAsync();
+            Assert.Equal(0, await visit.Page.Locator("img[src=x]").CountAsync());
+        }
+
         Assert.Empty(visit.Errors);
+    }
+
+    [Fact]
+    public async Task ThousandServices_ArePaged()
+    {
+        await Cluster.NetworkAsync("net-many", "many", "10.132.0.0/16", Ct);
+        await Parallel.ForAsync(0, 1000, new ParallelOptions { MaxDegreeOfParallelism = 16, CancellationToken = Ct }, async (i, ct) =>
+            await Cluster.ServiceAsync($"svc-many-{i:0000}", $"many-{i:0000}", "net-many", $"10.132.{i / 250}.{i % 250 + 2}", ct));
+        await using var visit = await browser.VisitAsync(Cluster.One);
+        await visit.GoAsync("/services?text=many-");
+        await Expect(visit.Page.GetByText("1,000 services, 1 to 50")).ToBeVisibleAsync();
+        await visit.Page.GetByRole(AriaRole.Link, new() { Name = "Next" }).ClickAsync();
+        await Expect(visit.Page.GetByText("1,000 services, 51 to 100")).ToBeVisibleAsync();
+        Assert.Equal(50, await visit.Page.Locator("tbody tr").CountAsync());
+        await visit.GoAsync("/");
+        await Expect(visit.Page.Locator(".topology")).ToBeVisibleAsync();
+        Assert.Empty(visit.Errors);
+        // The other tests need them no more.
+        await Parallel.ForAsync(0, 1000, new ParallelOptions { MaxDegreeOfParallelism = 16, CancellationToken = Ct }, async (i, ct) =>
+            await Cluster.DeleteAsync(Cluster.One.Keys.DockerService($"svc-many-{i:0000}"), ct));
+    }
+
+    [Fact]
+    public async Task Planner_ReckonsTheDesignsExample()
+    {
+        await using var visit = await browser.VisitAsync(Cluster.One);
+        await visit.GoAsync("/planner");
+        await visit.Page.GetByRole(AriaRole.Button, new() { Name = "The design's example" }).ClickAsync();
+        await Expect(visit.Page.GetByText("32 hosts of 128 addresses, of which 100 VIPs leave 28 for containers")).ToBeVisibleAsync();
+        await Expect(visit.Page.Locator(".figures")).ToContainTextAsync("16 networks");
+        await visit.Page.GetByLabel("Network size /").FillAsync("30");
+        await Expect(visit.Page.GetByRole(AriaRole.Alert)).ToContainTextAsync("NETWORK_SUBNET_SIZE=30: must be from 1 to 28");
+    }
+
+    /// <summary>All of axe's rules once; dark differs in its colours, and a phone in what does not fit.</summary>
+    [Theory]
+    [InlineData(ColorScheme.Light, 1280, "")]
+    [InlineData(ColorScheme.Dark, 390, "color-contrast")]
+    public async Task Pages_AreAccessible(ColorScheme colours, int width, string rule)
+    {
+        var (workflow, drain) = await Shop.GetOrAdd(Cluster, cluster => cluster.AsShopAsync(Ct));
+        await using var visit = await browser.VisitAsync(Cluster.One, colours, width);
+        var problems = new List<string>();
+        foreach (var path in new[] { "/", "/workflows", $"/workflows/n1/{workflow}", "/drains", $"/drains/{drain}", "/networks", "/networks/netshop00000000000000000a", "/services", "/services/svcweb-shop", "/planner", "/nowhere" })
+        {
+            await visit.GoAsync(path);
+            await Expect(visit.Page.Locator(colours == ColorScheme.Dark ? ".ff.dark" : ".ff.light")).ToBeVisibleAsync();
+            problems.AddRange(await SeriousAsync(visit.Page, path, rule));
+            problems.AddRange((await visit.Page.EvaluateAsync<string[]>(TooWide)).Select(element => $"{path} is wider than {width} px: {element}"));
+        }
+
+        await visit.Page.GotoAsync("/sign-in");
+        problems.AddRange(await SeriousAsync(visit.Page, "/sign-in", rule));
+        Assert.Equal("", string.Join('\n', problems));
+        Assert.Empty(visit.Errors);
+    }
+
+    [Fact(Explicit = true)]
+    public async Task Screenshots()
+    {
+        var (workflow, drain) = await Shop.GetOrAdd(Cluster, cluster => cluster.AsShopAsync(Ct));
+        var folder = Environment.GetEnvironmentVariable("SCREENSHOTS") ?? throw new InvalidOperationException("set SCREENSHOTS to the folder for them");
+        foreach (var colours in new[] { ColorScheme.Light, ColorScheme.Dark })
+        {
+            await using var visit = await browser.VisitAsync(Cluster.One, colours, 1280, 860);
+            await visit.SignInAsync(Cluster.Operator);
+            foreach (var (name, path) in new[]
+            {
+                ("overview", "/"), ("workflows", "/workflows"), ("workflow", $"/workflows/n1/{workflow}"), ("drains", "/drains"), ("drain", $"/drains/{drain}"), ("networks", "/networks"),
+                ("network", "/networks/netshop00000000000000000a"), ("services", "/services"), ("service", "/services/svcweb-shop"), ("planner", "/planner"),
+            })
+            {
+                await visit.GoAsync(path);
+                await Expect(visit.Page.Locator(colours == ColorScheme.Dark ? ".ff.dark" : ".ff.light")).ToBeVisibleAsync();
+                await visit.Page.ScreenshotAsync(new PageScreenshotOptions { Path = Path.Combine(folder, $"{name}-{colours.ToString().ToLowerInvariant()}.png") });
+            }
+        }
+    }
+
+    private static readonly System.Collections.Concurrent.ConcurrentDictionary<Support.Cluster, Task<(string Workflow, string Drain)>> Shop = new();
+
+    /// <summary>What reaches beyond the window. Tables and drawings scroll by themselves.</summary>
+    private const string TooWide = """
+        () => document.documentElement.scrollWidth <= window.innerWidth + 1 ? [] :
+          [...document.querySelectorAll('#content *')].filter(e => e.getBoundingClientRect().right > window.innerWidth + 1 && !e.closest('.scroll')).slice(0, 3).map(e => e.outerHTML.slice(0, 160))
+        """;
+
+    /// <param name="rule">Only this one; "": all.</param>
+    private static async Task<IEnumerable<string>> SeriousAsync(IPage page, string path, string rule)
+    {
+        var options = new AxeRunOptions { ResultTypes = [ResultType.Violations] };
+        if (rule.Length > 0) options.RunOnly = new RunOnlyOptions { Type = "rule", Values = [rule] };
+        var found = await page.RunAxe(options);
+        return found.Violations.Where(violation => violation.Impact is "serious" or "critical")
+            .Select(violation => $"{path}: {violation.Id} ({violation.Help}): {string.Join(" | ", violation.Nodes.Take(3).Select(node => node.Html))}");
     }
 }

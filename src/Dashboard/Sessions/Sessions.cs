@@ -64,7 +64,8 @@ internal static class Sessions
 
     public static void MapSessions(this IEndpointRouteBuilder routes)
     {
-        routes.MapPost(SignInPath, SignInAsync);
+        // Both look at the form's own token themselves, to answer with a page instead of a bare 400.
+        routes.MapPost(SignInPath, SignInAsync).DisableAntiforgery();
         routes.MapPost(SignOutPath, async ([FromForm] string? to, HttpContext http, IAntiforgery antiforgery) =>
         {
             if (!await antiforgery.IsRequestValidAsync(http)) return Results.StatusCode(StatusCodes.Status400BadRequest);

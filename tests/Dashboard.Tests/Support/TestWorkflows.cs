@@ -45,6 +45,9 @@ internal static class TestWorkflows
           "customProperties": { "onFault": "Suspend", "lanes": [ {"key": "thing/{Thing}", "mode": "Exclusive"} ] },
           "root": { "id": "all", "type": "Elsa.Sequence", "activities": [
             { "id": "look", "type": "Test.Brittle", "thing": {"typeName": "String", "expression": {"type": "Literal", "value": "well"}} },
+            { "id": "prepare", "type": "Elsa.Fork", "joinMode": "WaitAll", "branches": [
+              { "id": "fetch-tools", "type": "Test.Brittle", "thing": {"typeName": "String", "expression": {"type": "Literal", "value": "tools"}} },
+              { "id": "clear-bench", "type": "Test.Brittle", "thing": {"typeName": "String", "expression": {"type": "Literal", "value": "bench"}} } ] },
             { "id": "mend", "type": "Test.Brittle", "thing": {"typeName": "String", "expression": {"type": "Input", "value": "Thing"}},
               "handle": {"typeName": "String", "memoryReference": {"id": "Handle"}} } ] } }
         """;
