@@ -35,7 +35,10 @@ public sealed class Browser : IAsyncLifetime
     {
         var context = await _browser.NewContextAsync(new BrowserNewContextOptions
         {
-            BaseURL = host.Address.ToString(), ColorScheme = colours, ViewportSize = new ViewportSize { Width = width, Height = height }, ReducedMotion = ReducedMotion.Reduce,
+            BaseURL = host.Address.ToString(),
+            ColorScheme = colours,
+            ViewportSize = new ViewportSize { Width = width, Height = height },
+            ReducedMotion = ReducedMotion.Reduce,
         });
         context.SetDefaultTimeout(60_000);
         Assertions.SetDefaultExpectTimeout(60_000);
@@ -70,8 +73,7 @@ public sealed class Visit : IAsyncDisposable
     public async Task GoAsync(string path)
     {
         await Page.GotoAsync(path);
-        await Page.Locator(".mud-layout").WaitForAsync();
-        await Page.WaitForFunctionAsync("() => window.Blazor && document.querySelector('.mud-layout')");
+        await Page.Locator(".mud-layout.live").WaitForAsync();
     }
 
     public async Task SignInAsync(string token, string to = "/")
