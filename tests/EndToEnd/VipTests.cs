@@ -182,6 +182,36 @@ public sealed class VipTests(ThreeHosts lab) : IAsyncLifetime
         await lab.UntilSameAsync(before, 90, "the services are removed");
     }
 
+    [Fact(Explicit = true)]
+    public async Task TwentyServices_OnThreeNetworks_AtOnce()
+    {
+        string[] networks = ["net1", "net2", "net3"];
+        foreach (var network in networks) await lab.CreateNetworkAsync(network);
+        (string Name, string Network)[] services = [.. Enumerable.Range(0, 20).Select(i => ($"s{i}", networks[i % 3]))];
+        var vips = await Task.WhenAll(services.Select(service => CreateServiceAsync(service.Name, service.Network, "--replicas", "2")));
+        Assert.Equal(20, vips.Distinct().Count());
+        var clients = await Task.WhenAll(networks.Select((network, i) => lab.Hosts[i].StartAsync($"client{i}", network)));
+        var tasks = await SettledAsync([.. services.Select(service => (service.Name, service.Network, 2))]);
+        Assert.Equal(40, tasks.Select(task => task.Address).Distinct().Count());
+        for (var i = 0; i < services.Length; i++)
+        {
+            var answers = await AskAsync(clients[i % 3], vips[i], 4);
+            Assert.Equal(2, answers.Select(answer => answer.Server).Distinct().Count());
+        }
+    }
+
+    /// <summary>Keepalive off, and nothing said for longer than a quarter of an hour: load balancers forget connections for less.</summary>
+    [Fact(Explicit = true)]
+    public async Task IdleConnection_ToABackendOnAnotherHost_SurvivesSixteenMinutes()
+    {
+        await lab.CreateNetworkAsync("net1");
+        var vip = await CreateServiceAsync("web", "net1", "--replicas", "1", "--constraint", "node.hostname==n3");
+        var client = await lab[1].StartAsync("client", "net1");
+        await SettledAsync(("web", "net1", 1));
+        var said = await client.ExecAsync("sh", "-c", $"(echo before; sleep {16 * 60 + 10}; echo after; sleep 5) | nc {vip} 81");
+        Assert.Equal("before\nafter", said);
+    }
+
     /// <summary>
     /// Waits until the services have as many tasks as they should, and every host's kernel holds what it is to hold, which is what Docker
     /// says: just these tasks, wherever their network is. Docker is asked anew each time, as updates go on behind a command that returned.

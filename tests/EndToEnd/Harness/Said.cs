@@ -7,7 +7,7 @@ namespace FlannelFlow.EndToEnd.Tests.Harness;
 public sealed record Said(string Command, int Code, string Out, string Error)
 {
     /// <summary>Of one command, the longest of which runs a whole campaign of containers; it only keeps a hanging one from hiding the rest.</summary>
-    private static readonly TimeSpan Limit = TimeSpan.FromMinutes(Run.IsLong ? 15 : 5) * Run.Patience;
+    private static readonly TimeSpan Limit = TimeSpan.FromMinutes(Run.IsLong ? 20 : 5) * Run.Patience;
 
     public bool Ok => Code == 0;
 
