@@ -7,6 +7,7 @@ namespace FlannelFlow.EndToEnd.Tests;
 /// <summary>Containers of a service go away while clients on two hosts ask it all the time: nobody notices.</summary>
 [Collection(DrainingHostsCollection.Name)]
 [Trait("Needs", "docker")]
+[Trait("Share", "third")]
 public sealed partial class DrainTests(DrainingHosts lab) : IAsyncLifetime
 {
     private const string Net = "web-net";

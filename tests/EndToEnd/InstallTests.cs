@@ -6,7 +6,7 @@ namespace FlannelFlow.EndToEnd.Tests;
 /// <summary>What an operator does: unpack, install, use, upgrade under load, go back, take off again.</summary>
 [Collection(FreshMachinesCollection.Name)]
 [Trait("Needs", "docker")]
-[Trait("Share", "second")]
+[Trait("Share", "third")]
 public sealed class InstallTests(FreshMachines lab)
 {
     private const string Etcd = "--set ETCD_ENDPOINTS=http://10.77.0.1:2379";
