@@ -33,6 +33,30 @@ public sealed partial class DrainTests
     }
 
     [Fact(Explicit = true)]
+    public async Task HostCutOffInTheMiddleOfADrain_EndsItAfterwards_Once()
+    {
+        var (marks, load) = await DrainUnderDownloadsAsync("--label flannelflow.drain.limit=15 --stop-grace-period 60s");
+        await UntilDrainingAsync(lab[2]);
+        (await lab.CommandAsync(["switch", "ip", "link", "set", "n2", "down"])).Checked();
+        try
+        {
+            await lab[1].UntilLogAsync(marks[0], "drained after ", 60);
+            await Task.Delay(TimeSpan.FromSeconds(30), TimeProvider.System, Run.Ct);
+        }
+        finally
+        {
+            (await lab.CommandAsync(["switch", "ip", "link", "set", "n2", "up"])).Checked();
+        }
+
+        await load.EndAsync();
+        await RunningAsync("web", 1);
+        await NoDrainIsOpenAsync();
+        foreach (var host in lab.Hosts.Take(2))
+            await Wait.UntilAsync("one backend is left", 60, async () => await BackendsAsync(host) is var left && left == 1 ? null : $"{left}");
+        Assert.All(lab.Hosts.Zip(marks), host => Assert.InRange(Drained().Count(host.First.LogSince(host.Second)), 0, 1));
+    }
+
+    [Fact(Explicit = true)]
     public async Task EtcdGoneForLonger_AStopIsNotHeldUp()
     {
         await lab.CreateNetworkAsync(Net);
