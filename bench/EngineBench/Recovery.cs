@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using FlannelFlow.Bench;
 using FlannelFlow.Workflows;
 
 namespace FlannelFlow.EngineBench;
@@ -35,6 +36,7 @@ internal static class Recovery
         Console.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
             $"== {runtime.Recovery.Open} open instances: loaded {opened:0.00} s after the process began, each a step further {advanced:0.00} s after (at most 5), {Environment.WorkingSet / 1048576.0:0} MB resident"));
+        Results.Add($"{open} open instances, each a step further after a start", advanced, "s", bound: "<=5");
         return 0;
     }
 

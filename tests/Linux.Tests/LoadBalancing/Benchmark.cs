@@ -4,6 +4,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using System.Text.Json.Nodes;
+using FlannelFlow.Bench;
 using FlannelFlow.Linux.Firewall;
 using FlannelFlow.Linux.Ipvs;
 using FlannelFlow.Linux.LoadBalancing;
@@ -61,7 +62,7 @@ internal static class Benchmark
             await slow.RunCheckedAsync("ipvsadm", ["-C"], null, CancellationToken.None);
         }
 
-        Compare("IPVS from nothing", ours, "ipvsadm -R", theirs);
+        Compare("IPVS from nothing", ours, "ipvsadm -R", theirs, "<=1");
         Compare("all from nothing (with device, addresses, marks, source NAT)",
             [await TimeAsync(() => balancer.ApplyAsync([network], CancellationToken.None))], "ipvsadm -R", theirs);
         Say($"  reading all and finding that nothing is to be done: {await TimeAsync(() => balancer.ApplyAsync([network], CancellationToken.None)):f0} ms");
@@ -80,8 +81,8 @@ internal static class Benchmark
             if (i % 4 == 0) added.Add(await TimeAsync(() => balancer.EnsureServiceAsync(BalancedHost.Frame, Service(Services + i), CancellationToken.None)));
         }
 
-        Compare("one backend's weight (TCP and UDP)", weights, "one ipvsadm process", ipvsadm);
-        Compare("one backend's weight (TCP and UDP)", weights, "one iptables process", iptables);
+        Compare("one backend's weight (TCP and UDP)", weights, "one ipvsadm process", ipvsadm, "<=0.1");
+        Compare("one backend's weight (TCP and UDP)", weights, "one iptables process", iptables, "<=0.1");
         Say($"  (a process that does nothing, started the same way: {Median(nothing):f1} ms)");
         Say($"  one more service with its VIP and rules: {Median(added):f1} ms");
     }
@@ -100,6 +101,7 @@ internal static class Benchmark
         }
 
         Say($"connections per second, one after the other: through the VIP {Median(through):f0}, directly {Median(direct):f0}, ratio {Median(through) / Median(direct):f2}");
+        Results.Add("connections per second through a VIP", Median(through), "/s", "directly", Median(direct));
         for (var round = 0; round < 3; round++)
         {
             directStream.Add(await StreamAsync(host, BalancedHost.Address("three")));
@@ -107,6 +109,7 @@ internal static class Benchmark
         }
 
         Say($"TCP stream, Gbit/s: through the VIP {Median(throughStream):f2}, directly {Median(directStream):f2}, ratio {Median(throughStream) / Median(directStream):f2}");
+        Results.Add("TCP stream through a VIP", Median(throughStream), "Gb/s", "directly", Median(directStream));
     }
 
     private static async Task<double> RateAsync(BalancedHost host, IPAddress to, int firstPort)
@@ -149,8 +152,11 @@ internal static class Benchmark
 
     private static double Median(List<double> values) => values.Order().ElementAt(values.Count / 2);
 
-    private static void Compare(string what, List<double> ours, string peer, List<double> theirs) =>
+    private static void Compare(string what, List<double> ours, string peer, List<double> theirs, string bound = "")
+    {
         Say($"  {what}: {Median(ours):f1} ms; {peer}: {Median(theirs):f1} ms; ratio {Median(ours) / Median(theirs):f3}");
+        Results.Add(what, Median(ours), "ms", peer, Median(theirs), bound);
+    }
 
     private static void Say(FormattableString line) => Console.WriteLine(line.ToString(CultureInfo.InvariantCulture));
 }
