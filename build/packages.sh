@@ -22,7 +22,7 @@ dbus            /usr/bin/dbus-daemon      what systemctl speaks with it over
 kmod            /usr/sbin/modprobe        dockerd loads kernel modules where there are any
 procps          /usr/bin/pgrep            finding processes
 util-linux      /usr/bin/nsenter          entering namespaces
-chromium        /usr/bin/chromium         looking at the dashboard's pages as people do
+chromium        /usr/bin/chromium         a browser to look at the dashboard with
 dnsutils        /usr/bin/dig              asking our DNS servers, over UDP and TCP
 dnsperf         /usr/bin/dnsperf          loading them
 dnsmasq-base    /usr/sbin/dnsmasq         a peer to measure them with
