@@ -159,6 +159,29 @@ public sealed class ApiTests(Support.Cluster cluster) : IClassFixture<Support.Cl
     }
 
     [Fact]
+    public async Task OpenApi_IsValid_AndLacksNoOperation()
+    {
+        var text = (await GetAsync(cluster.One, "/api/v1/openapi.json")).ToJsonString();
+        var read = Microsoft.OpenApi.OpenApiDocument.Parse(text, "json");
+        Assert.Equal("", string.Join('\n', read.Diagnostic!.Errors.Select(error => $"{error.Pointer}: {error.Message}")));
+        var documented = read.Document!.Paths
+            .SelectMany(path => path.Value.Operations!.Select(operation => (Path: path.Key, Method: operation.Key.Method, Operation: operation.Value))).ToList();
+
+        // Every operation that a role may do over the network is there; those of the test above, which tries each as each role, are among them.
+        var mapped = cluster.One.Operations();
+        Assert.Equal(mapped.Order(StringComparer.Ordinal), documented.Select(one => $"{one.Method} {one.Path}").Order(StringComparer.Ordinal));
+        var tried = Operations().Select(row => $"{row.Data.Item1} {row.Data.Item2.Split('?')[0].Replace("/x", "/{id}", StringComparison.Ordinal)}").ToList();
+        Assert.Empty(mapped.Except(tried).Except(["GET /api/v1/openapi.json"]));
+        Assert.Equal(documented.Count, documented.Select(one => one.Operation.OperationId).Distinct().Count());
+        Assert.All(documented, one =>
+        {
+            Assert.NotEmpty(one.Operation.Summary!);
+            Assert.Superset(new HashSet<string> { "200", "401", "403" }, one.Operation.Responses!.Keys.ToHashSet());
+            Assert.Equal(one.Path.Contains('{', StringComparison.Ordinal), one.Operation.Responses.ContainsKey("404"));
+        });
+    }
+
+    [Fact]
     public async Task Events_GoOnWhereTheReaderWas()
     {
         var seen = cluster.One.Runtime.CommittedSeq;

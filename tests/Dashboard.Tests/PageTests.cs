@@ -156,6 +156,19 @@ public sealed class PageTests(Browser browser) : IClassFixture<Browser>
     }
 
     [Fact]
+    public async Task Notice_IsThereWhenSomethingIsWrong_AndSaysWhat()
+    {
+        await using var visit = await browser.VisitAsync(Cluster.One);
+        await visit.GoAsync("/");
+        await Expect(visit.Page.Locator(".figures")).ToBeVisibleAsync();
+        await Expect(visit.Page.GetByRole(AriaRole.Status)).ToHaveCountAsync(0);
+        await visit.GoAsync("/networks/nowhere");
+        await Expect(visit.Page.GetByRole(AriaRole.Status)).ToHaveTextAsync("no pool belongs to a network \"nowhere\"");
+        await visit.GoAsync("/workflows?status=fine");
+        await Expect(visit.Page.GetByRole(AriaRole.Status)).ToContainTextAsync("status: \"fine\" is no InstanceStatus");
+    }
+
+    [Fact]
     public async Task Planner_ReckonsTheDesignsExample()
     {
         await using var visit = await browser.VisitAsync(Cluster.One);

@@ -20,16 +20,19 @@ public static class ClusterApi
     public static void MapCluster(this IEndpointRouteBuilder routes)
     {
         var mirror = routes.ServiceProvider.GetRequiredService<DockerMirror>();
-        routes.MapApi("GET", HostsPath, _ => Task.FromResult<object>(ClusterViews.Hosts(State())));
-        routes.MapApi("GET", NetworksPath, _ => Task.FromResult<object>(ClusterViews.Networks(State())));
+        routes.MapApi("GET", HostsPath, _ => Task.FromResult<object>(ClusterViews.Hosts(State()))).Described("The hosts of the cluster", typeof(IReadOnlyList<HostView>));
+        routes.MapApi("GET", NetworksPath, _ => Task.FromResult<object>(ClusterViews.Networks(State()))).Described("The networks", typeof(IReadOnlyList<NetworkView>));
         routes.MapApi("GET", NetworksPath + "/{id}", async http =>
-            await http.RequestServices.GetRequiredService<AddressMaps>().ReadAsync(http.RouteWord("id"), http.RequestAborted));
-        routes.MapApi("GET", ServicesPath, _ => Task.FromResult<object>(ClusterViews.Services(State())));
+            await http.RequestServices.GetRequiredService<AddressMaps>().ReadAsync(http.RouteWord("id"), http.RequestAborted))
+            .Described("A network's pool: who has which address", typeof(AddressMap));
+        routes.MapApi("GET", ServicesPath, _ => Task.FromResult<object>(ClusterViews.Services(State()))).Described("The services, with their backends", typeof(IReadOnlyList<ServiceView>));
         routes.MapApi("GET", ServicesPath + "/{id}", http => Task.FromResult<object>(
-            ClusterViews.Service(State(), http.RouteWord("id")) ?? throw new KeyNotFoundException($"there is no service \"{http.RouteWord("id")}\" on our networks")));
-        routes.MapApi("GET", IncidentsPath, async http => await http.RequestServices.GetRequiredService<Incidents>().ReadAsync(http.RequestAborted));
+            ClusterViews.Service(State(), http.RouteWord("id")) ?? throw new KeyNotFoundException($"there is no service \"{http.RouteWord("id")}\" on our networks"))).Described("A service", typeof(ServiceView));
+        routes.MapApi("GET", IncidentsPath, async http => await http.RequestServices.GetRequiredService<Incidents>().ReadAsync(http.RequestAborted))
+            .Described("Workflows of all hosts that wait for a person", typeof(IncidentPage));
         routes.MapApi("GET", PlanPath, http => Task.FromResult<object>(
-            Plan(http.QueryWords(), http.RequestServices.GetRequiredService<FlannelFlowOptions>().Addresses)));
+            Plan(http.QueryWords(), http.RequestServices.GetRequiredService<FlannelFlowOptions>().Addresses)))
+            .Described("What an address space holds", typeof(CapacityPlan), body: null, "available", "network-size", "host-size", "service-size", "services");
 
         MirrorState State() => mirror.Current ?? throw new EtcdException("the cluster's state has not been read from etcd yet", cause: null);
     }

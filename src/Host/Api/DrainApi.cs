@@ -11,9 +11,11 @@ public static class DrainApi
     public static void MapDrains(this IEndpointRouteBuilder routes)
     {
         var services = routes.ServiceProvider;
-        routes.MapApi("GET", DrainsPath, async http => await services.GetRequiredService<DrainList>().ReadAsync(http.RequestAborted));
+        routes.MapApi("GET", DrainsPath, async http => await services.GetRequiredService<DrainList>().ReadAsync(http.RequestAborted))
+            .Described("The open drains of all hosts", typeof(DrainPage));
         routes.MapApi("GET", DrainsPath + "/{id}", async http =>
-            await services.GetRequiredService<OperatorDesk>().DrainAsync(http.RouteWord("id"), "show", Asker.ToSee("api"), http.RequestAborted));
+            await services.GetRequiredService<OperatorDesk>().DrainAsync(http.RouteWord("id"), "show", Asker.ToSee("api"), http.RequestAborted))
+            .Described("An open drain, wherever it is", typeof(DrainDetail));
         foreach (var kind in new[] { "retry", "force", "cancel" })
         {
             routes.MapApi("POST", $"{DrainsPath}/{{id}}/{kind}", async http =>
@@ -21,7 +23,7 @@ public static class DrainApi
                 var body = await http.BodyAsync<DrainBody>();
                 return await services.GetRequiredService<OperatorDesk>()
                     .DrainAsync(http.RouteWord("id"), kind, new Asker(http.Who(body.Who), body.Reason), http.RequestAborted);
-            });
+            }).Described($"Does it to the drain, wherever it is: {kind}", typeof(DrainDetail), typeof(DrainBody));
         }
     }
 }

@@ -46,6 +46,6 @@ public static class JournalApi
             {
                 // The reader went away, or the daemon stops: the stream ends there, and can be resumed from its last id.
             }
-        }).WithMetadata(new RequiredRole(Cluster.Access.Role.Viewer));
+        }).WithMetadata(new RequiredRole(Cluster.Access.Role.Viewer)).Described("Every commit of this host's journal as server-sent events", answer: null, body: null, "after");
     }
 }

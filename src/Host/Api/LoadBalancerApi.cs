@@ -21,7 +21,7 @@ public static class LoadBalancerApi
         return await ReadAsync(
             services.GetRequiredService<Cluster.Mirror.DockerMirror>(), services.GetRequiredService<HostNetworks>(), services.GetRequiredService<HostBalancing>(),
             services.GetRequiredService<ILoadBalancer>(), services.GetRequiredService<MarkAllocator>(), http.RequestAborted);
-    });
+    }).Described("What this host's load balancers are, and are to be", typeof(LoadBalancersView));
 
     private static async Task<LoadBalancersView> ReadAsync(
         Cluster.Mirror.DockerMirror mirror, HostNetworks networks, HostBalancing balancing, ILoadBalancer balancer, MarkAllocator allocator, CancellationToken ct)

@@ -30,7 +30,7 @@ public static class MetricsApi
             http.Response.ContentType = isOpenMetrics ? OpenMetricsText : PrometheusText;
             http.Response.Headers.CacheControl = "no-store";
             await http.Response.WriteAsync(text + (isOpenMetrics ? "# EOF\n" : ""), http.RequestAborted);
-        }).WithMetadata(new RequiredRole(Role.Viewer));
+        }).WithMetadata(new RequiredRole(Role.Viewer)).Described("This host's metrics, as OpenMetrics text", answer: null);
     }
 
     private static void Standing(MetricsText text, WorkflowRuntime runtime, DockerMirror mirror)

@@ -28,5 +28,6 @@ internal static class OperationsApi
         routes.MapTokens();
         routes.MapHealth();
         routes.MapMetrics();
+        routes.MapOpenApi();
     }
 }

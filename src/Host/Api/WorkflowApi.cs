@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using FlannelFlow.Cluster.Access;
 using FlannelFlow.Operations;
 using FlannelFlow.Operations.Workflows;
@@ -22,9 +23,10 @@ public static class WorkflowApi
         {
             var words = http.QueryWords();
             return words.Remove("host", out var host) ? await Desk(http).ListAsync(host, WorkflowQuery.Parse(words), http.RequestAborted) : here.List(WorkflowQuery.Parse(words));
-        });
+        }).Described("A page of a host's workflows, newest first", typeof(WorkflowPage), body: null, ["host", .. WorkflowQuery.Known]);
         routes.MapApi("GET", WorkflowsPath + "/{id}", async http =>
-            HostOf(http) is { } host ? await Desk(http).ShowAsync(host, http.RouteWord("id"), http.RequestAborted) : here.Show(http.RouteWord("id")));
+            HostOf(http) is { } host ? await Desk(http).ShowAsync(host, http.RouteWord("id"), http.RequestAborted) : here.Show(http.RouteWord("id")))
+            .Described("All about a workflow", typeof(WorkflowDetail), body: null, "host");
         routes.MapApi("POST", WorkflowsPath + "/{id}/alterations", async http =>
         {
             var given = await http.BodyAsync<AlterationBody>();
@@ -32,19 +34,23 @@ public static class WorkflowApi
             return HostOf(http) is { } host
                 ? await Desk(http).AlterAsync(host, http.RouteWord("id"), body, http.RequestAborted)
                 : await here.AlterAsync(http.RouteWord("id"), body, http.RequestAborted);
-        });
+        }).Described("Alters a workflow", typeof(WorkflowDetail), typeof(AlterationBody), "host");
         routes.MapApi("GET", DefinitionsPath, _ => Task.FromResult<object>(
-            runtime.Definitions.OrderBy(d => d.Id, StringComparer.Ordinal).Select(DefinitionView.Of).ToList()));
-        routes.MapApi("GET", DefinitionsPath + "/versions", _ => Task.FromResult<object>(runtime.Versions()));
-        routes.MapApi("GET", LanesPath, _ => Task.FromResult<object>(runtime.Lanes().Select(LaneDetail.Of).ToList()));
-        routes.MapApi("GET", SignalsPath, _ => Task.FromResult<object>(runtime.UnmatchedSignals(WorkflowQuery.MaximumLimit).Select(SignalView.Of).ToList()));
+            runtime.Definitions.OrderBy(d => d.Id, StringComparer.Ordinal).Select(DefinitionView.Of).ToList()))
+            .Described("The definitions that workflows are started with", typeof(IReadOnlyList<DefinitionView>));
+        routes.MapApi("GET", DefinitionsPath + "/versions", _ => Task.FromResult<object>(runtime.Versions()))
+            .Described("The contents that each definition has had", typeof(IReadOnlyList<DefinitionVersion>));
+        routes.MapApi("GET", LanesPath, _ => Task.FromResult<object>(runtime.Lanes().Select(LaneDetail.Of).ToList()))
+            .Described("The lanes that are claimed", typeof(IReadOnlyList<LaneDetail>));
+        routes.MapApi("GET", SignalsPath, _ => Task.FromResult<object>(runtime.UnmatchedSignals(WorkflowQuery.MaximumLimit).Select(SignalView.Of).ToList()))
+            .Described("The signals that are kept", typeof(IReadOnlyList<SignalView>));
         routes.MapApi("POST", SignalsPath, async http =>
         {
             var body = await http.BodyAsync<SignalBody>();
             var payload = body.Payload is null ? (JsonElement?)null : JsonSerializer.SerializeToElement(body.Payload, OperationsJson.Options);
             var receipt = await runtime.SignalAsync(new Signal(body.Name ?? "", body.Correlation ?? "", payload, body.Id), http.RequestAborted);
             return new SignalSent(receipt.Id, receipt.Instance?.Value, receipt.IsKnown);
-        });
+        }).Described("Sends a signal", typeof(SignalSent), typeof(SignalBody));
         routes.MapApi(
             "POST",
             DefinitionsPath + "/check",
@@ -54,7 +60,7 @@ public static class WorkflowApi
                 var text = await reader.ReadToEndAsync(http.RequestAborted);
                 return new DefinitionCheck(runtime.Check(new DefinitionFile(http.Request.Query["name"].FirstOrDefault() ?? "definition", text)));
             },
-            Role.Viewer);
+            Role.Viewer).Described("What would keep the definition in the body from loading", typeof(DefinitionCheck), typeof(JsonObject), "name");
     }
 
     private static string? HostOf(HttpContext http) => http.Request.Query["host"].FirstOrDefault();

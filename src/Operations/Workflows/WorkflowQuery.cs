@@ -22,7 +22,8 @@ public sealed record WorkflowQuery(
     public const int UsualLimit = 100;
     public const int MaximumLimit = 500;
 
-    private static readonly string[] Known = ["definition", "status", "key", "parent", "incident", "since", "until", "text", "before", "limit"];
+    /// <summary>The words of a URL's query.</summary>
+    public static IReadOnlyList<string> Known { get; } = ["definition", "status", "key", "parent", "incident", "since", "until", "text", "before", "limit"];
 
     private delegate bool TryParse<T>(string text, out T value);
 

@@ -116,6 +116,14 @@ public sealed class TestHost : IAsyncDisposable
 
     public async Task<NewToken> TokenAsync(string name, Role role, CancellationToken ct) => await Services.GetRequiredService<TokenStore>().CreateAsync(name, role, life: null, ct);
 
+    /// <summary>What a role may do over the network, as it is mapped.</summary>
+    public IReadOnlyList<string> Operations() =>
+    [
+        .. Services.GetRequiredService<Microsoft.AspNetCore.Routing.EndpointDataSource>().Endpoints.OfType<Microsoft.AspNetCore.Routing.RouteEndpoint>()
+            .Where(endpoint => endpoint.Metadata.GetMetadata<RequiredRole>() is not null && endpoint.Metadata.GetMetadata<OwnSocketOnly>() is null)
+            .Select(endpoint => $"{endpoint.Metadata.GetMetadata<Microsoft.AspNetCore.Routing.HttpMethodMetadata>()!.HttpMethods[0]} {endpoint.RoutePattern.RawText}"),
+    ];
+
     /// <summary>What this test got wrong is not held against the next.</summary>
     public void ForgetFailures() => Services.GetRequiredService<Gate>().Failures.Forget();
 
@@ -153,7 +161,7 @@ public sealed class TestHost : IAsyncDisposable
 
     private async Task StartAsync(CancellationToken ct)
     {
-        var record = new HostRecord(Name, "0.1.0", "", 1_000_000);
+        var record = new HostRecord(Name, "0.1.0", $"10.77.0.1{Name[^1]}", 1_000_000);
         await _etcd.PutAsync(Keys.Host(Name), MirrorJson.Write(record), EtcdLeaseId.None, ct);
         await _etcd.PutAsync(Keys.HostSign(Name), Name, EtcdLeaseId.None, ct);
         var mirror = Services.GetRequiredService<DockerMirror>();

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
@@ -32,6 +33,11 @@ public abstract class Lab : IAsyncLifetime
 
     /// <summary>What every host and etcd held before the first network.</summary>
     public Snapshot Bare { get; private set; } = new([], "");
+
+    /// <summary>The prefix of the names that tests/lab/lab gives to things outside of its folder.</summary>
+#pragma warning disable CA5350 // A name by sha1sum, no secret.
+    internal string Id => "fl" + Convert.ToHexStringLower(SHA1.HashData(Encoding.UTF8.GetBytes(_folder)))[..6];
+#pragma warning restore CA5350
 
     internal string StateFolder => Path.Combine(_folder, "state");
 

@@ -9,6 +9,9 @@ public sealed partial class LabHost(Lab lab, int number)
 {
     public int Number { get; } = number;
 
+    /// <summary>By name, as tests/lab/lab makes it.</summary>
+    public string NetworkNamespace => $"{lab.Id}-n{N}";
+
     public string Address => $"10.77.0.{10 + Number}";
 
     /// <summary>On this machine: the host's /var/lib/flannelflow.</summary>
