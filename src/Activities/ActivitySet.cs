@@ -5,6 +5,7 @@ using FlannelFlow.Activities.Flannel;
 using FlannelFlow.Activities.Ipam;
 using FlannelFlow.Activities.LoadBalancing;
 using FlannelFlow.Activities.Networks;
+using FlannelFlow.Activities.Restore;
 using FlannelFlow.Cluster.Addresses;
 using FlannelFlow.Cluster.Addressing;
 using FlannelFlow.Cluster.Draining;
@@ -39,6 +40,8 @@ public sealed class ActivitySet(
     OpenDrains drains,
     DrainTerms drainTerms,
     DrainMetrics drainMetrics,
+    IHostUpkeep upkeep,
+    HostName host,
     ILoggerFactory loggers,
     TimeProvider time)
 {
@@ -71,6 +74,8 @@ public sealed class ActivitySet(
         .Add(new ServeDns(sandboxes, dns, netlink))
         .Add(new WithdrawDns(dns))
         .Add(new LeaveAddress(networks, addresses))
+        .Add(new AdoptAddress(networks, addresses, host))
+        .Add(new ReleaseUnused(networks, addresses))
         .Add(new AllocateMarks(marks))
         .Add(new PublishService(balancing, balancer))
         .Add(new WithdrawService(balancer))
@@ -82,7 +87,14 @@ public sealed class ActivitySet(
         .Add(new RemoveDestination(mirror, balancer))
         .Add(new AcknowledgeDrain(mirror, drainMetrics, time, loggers))
         .Add(new MendLoadBalancers(balancer))
-        .Add(new ReadLoadBalancers(balancer));
+        .Add(new ReadLoadBalancers(balancer))
+        .Add(new FindNetworks(networks))
+        .Add(new RestoreNetwork(upkeep))
+        .Add(new ServeAllNames(upkeep))
+        .Add(new ResyncDocker(upkeep))
+        .Add(new FindDifferences(upkeep))
+        .Add(new MendDifference(upkeep))
+        .Add(new BalanceServices(upkeep));
 
     /// <summary>What a fault of an activity means to the engine: our own refusals and etcd's "no" are final, all else may pass.</summary>
     public static FaultKind Classify(Exception fault) => fault switch

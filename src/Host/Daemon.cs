@@ -2,9 +2,11 @@ using System.Text.Json.Nodes;
 using FlannelFlow.Activities;
 using FlannelFlow.Activities.Dns;
 using FlannelFlow.Activities.Draining;
+using FlannelFlow.Activities.Endpoints;
 using FlannelFlow.Activities.Flannel;
 using FlannelFlow.Activities.LoadBalancing;
 using FlannelFlow.Activities.Networks;
+using FlannelFlow.Activities.Restore;
 using FlannelFlow.Cluster;
 using FlannelFlow.Cluster.Addresses;
 using FlannelFlow.Cluster.Draining;
@@ -43,7 +45,7 @@ namespace FlannelFlow.Host;
 /// <item>the embedded etcd, if there is one, is adopted or started;</item>
 /// <item>recovered workflows go on;</item>
 /// <item>the sockets open: dockerd's calls are answered even while etcd cannot be reached (with that as the reason);</item>
-/// <item>the reconciler restores the networks of this host and compares with Docker.</item>
+/// <item>the workflow restore begins, and all is compared with Docker and etcd from then on.</item>
 /// </list>
 /// </remarks>
 public static class Daemon
@@ -190,6 +192,7 @@ public static class Daemon
         app.MapPlugin();
         app.MapOperations();
         app.MapLoadBalancers();
+        app.MapDrift();
     }
 
     private static EtcdOptions EtcdOptionsOf(FlannelFlowOptions options) => new()
@@ -257,13 +260,21 @@ public static class Daemon
         services.AddSingleton<PluginWorkflows>().AddSingleton<PluginCallEdge>().AddSingleton<NetworkDriver>().AddSingleton<IpamDriver>();
         services.AddSingleton<DockerTruth>();
         services.AddHostedService<ServiceManager>();
-        services.AddHostedService<HostReconciler>();
+        AddReconcile(services, options);
         AddDraining(services);
         services.AddSingleton<RunningContainers>();
         services.AddHostedService<MirrorLoop>();
         services.AddHostedService<LoadBalancerLoop>();
         services.AddHostedService<UpkeepLoop>();
         AddNames(services, options);
+    }
+
+    private static void AddReconcile(IServiceCollection services, FlannelFlowOptions options)
+    {
+        services.AddSingleton(new HostName(options.HostName)).AddSingleton<Func<WorkflowRuntime>>(provider => () => provider.GetRequiredService<WorkflowRuntime>());
+        services.AddSingleton<DriftBook>().AddSingleton<SyncDemand>().AddSingleton<BalancingLooks>().AddSingleton<PictureReader>().AddSingleton<SandboxSweep>();
+        services.AddSingleton<HostUpkeep>().AddSingleton<IHostUpkeep>(provider => provider.GetRequiredService<HostUpkeep>());
+        services.AddHostedService<SyncLoop>();
     }
 
     private static void AddNames(IServiceCollection services, FlannelFlowOptions options)

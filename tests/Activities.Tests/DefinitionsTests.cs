@@ -12,9 +12,10 @@ public sealed class DefinitionsTests
         var definitions = DefinitionLoader.LoadFolder(Folder, Catalog());
         Assert.Equal(
             [
-                "backend-add", "backend-remove", "balancing-mend", "balancing-read", "connection-drain", "endpoint-dns", "endpoint-join", "endpoint-leave",
+                "address-release", "backend-add", "backend-remove", "balancing-mend", "balancing-read", "connection-drain", "endpoint-dns", "endpoint-join",
+                "endpoint-leave", "endpoint-mend",
                 "network-allocate", "network-create", "network-free", "network-idle", "network-remove", "network-restore", "network-resume",
-                "pool-allocate", "pool-release", "service-publish", "service-withdraw",
+                "pool-allocate", "pool-release", "restore", "service-publish", "service-withdraw", "sync",
             ],
             definitions.Select(definition => definition.Id).Order(StringComparer.Ordinal));
     }
@@ -43,6 +44,7 @@ public sealed class DefinitionsTests
     [InlineData("endpoint-join", "ep/{EndpointId} Exclusive, net/{NetworkId} Shared")]
     [InlineData("endpoint-dns", "dns/{EndpointId} Exclusive")]
     [InlineData("endpoint-leave", "ep/{EndpointId} Exclusive, net/{NetworkId} Shared")]
+    [InlineData("endpoint-mend", "ep/{EndpointId} Exclusive, net/{NetworkId} Shared")]
     [InlineData("service-publish", "net/{NetworkId} Shared, balancing/{NetworkId} Exclusive")]
     [InlineData("service-withdraw", "net/{NetworkId} Shared, balancing/{NetworkId} Exclusive")]
     [InlineData("connection-drain", "backend/{ServiceId}/{NetworkId}/{Address} Exclusive")]
@@ -56,7 +58,7 @@ public sealed class DefinitionsTests
 
     // Loading looks at types and properties only; nothing is executed.
     private static ActivityCatalog Catalog() =>
-        new ActivitySet(null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!).Catalog();
+        new ActivitySet(null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!).Catalog();
 
     private static string FindFolder()
     {

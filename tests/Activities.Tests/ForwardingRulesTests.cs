@@ -90,6 +90,51 @@ public sealed class ForwardingRulesTests : IAsyncLifetime
         Assert.Null(await _table!.ListAsync(Ct));
     }
 
+    [Fact]
+    public async Task FindMissing_NamesTheNetworkWhoseRulesAnotherHandTookAway()
+    {
+        (int, IPv4Network)[] both = [(6514, Red), (6515, Blue)];
+        Assert.Equal([6514, 6515], (await _rules!.FindMissingAsync(both, Ct)).Keys.Order());
+        await _rules.EnsureAsync(6514, Red, Ct);
+        await _rules.EnsureAsync(6515, Blue, Ct);
+        Assert.Empty(await _rules.FindMissingAsync(both, Ct));
+
+        await _table!.ApplyAsync(["delete element inet flannelflow fabric_paths { \"ffbr.6515\" . \"flannel.6515\" }"], Ct);
+        Assert.Equal([6515], (await _rules.FindMissingAsync(both, Ct)).Keys);
+        await _rules.EnsureAsync(6515, Blue, Ct);
+        await _table.ApplyAsync(["flush chain inet flannelflow isolation"], Ct);
+        Assert.Equal([6514, 6515], (await _rules.FindMissingAsync(both, Ct)).Keys.Order());
+        await _rules.EnsureAsync(6515, Blue, Ct);
+        Assert.Empty(await _rules.FindMissingAsync(both, Ct));
+
+        await IptablesAsync("-F");
+        Assert.Equal([6514, 6515], (await _rules.FindMissingAsync(both, Ct)).Keys.Order());
+        await _rules.EnsureAsync(6514, Red, Ct);
+        await _rules.EnsureAsync(6515, Blue, Ct);
+        Assert.Empty(await _rules.FindMissingAsync(both, Ct));
+    }
+
+    /// <summary>iptables -F empties FORWARD, too, and leaves its policy; Docker makes its jump anew only when it starts.</summary>
+    [Fact]
+    public async Task Ensure_WithoutTheJumpOfForward_AndPolicyDrop_AcceptsInForwardToo_AndRemoveTakesItAll()
+    {
+        await IptablesAsync("-P", "FORWARD", "DROP");
+        await _rules!.EnsureAsync(6514, Red, Ct);
+        Assert.Equal(3, (await ForwardAsync()).Count);
+        Assert.Empty(await _rules.FindMissingAsync([(6514, Red)], Ct));
+        await _rules.RemoveAsync(6514, Red, () => true, Ct);
+        Assert.Empty(await ForwardAsync());
+
+        await IptablesAsync("-A", "FORWARD", "-j", "DOCKER-USER");
+        await _rules.EnsureAsync(6514, Red, Ct);
+        Assert.Single(await ForwardAsync());
+
+        async Task<IReadOnlyList<string>> ForwardAsync() => [.. (await _iptables!.ListAsync("filter", "FORWARD", Ct)).Where(line => line.StartsWith("-A", StringComparison.Ordinal))];
+    }
+
+    private Task<string> IptablesAsync(params string[] arguments) =>
+        new CommandRunner(TimeProvider.System) { NetworkNamespace = _opened }.RunCheckedAsync("iptables", ["-w", .. arguments], null, Ct);
+
     /// <summary>Sets come back in the kernel's order, which differs by history: lines are compared as sets of words.</summary>
     private async Task<string> StateAsync()
     {

@@ -4,7 +4,10 @@ using FlannelFlow.Workflows;
 
 namespace FlannelFlow.Activities.Flannel;
 
-/// <summary>The network's flanneld runs and holds a subnet of this host: it said READY and its subnet file is there.</summary>
+/// <summary>
+/// The network's flanneld runs and holds a subnet of this host: it said READY, and its subnet file and device are there. One that is ready without
+/// them (another hand removed them) is started anew: a flanneld makes both when it starts, and takes up the subnet that it had.
+/// </summary>
 public sealed class StartFlannel(HostNetworks networks, FlannelProcesses flannel, HostLeases leases, RouteNetlink netlink)
     : Activity<StartFlannel.In, StartFlannel.Out>
 {
@@ -25,6 +28,13 @@ public sealed class StartFlannel(HostNetworks networks, FlannelProcesses flannel
         var network = networks.Require(input.NetworkId);
         var child = await flannel.EnsureAsync(network, ct);
         await child.EnsureReadyAsync(ReadyTimeout, ct);
+        if (networks.FabricOf(network) is null || await netlink.FindLinkAsync(network.VxlanDevice, ct) is null)
+        {
+            await flannel.StopAsync(network.Pool, ct);
+            child = await flannel.EnsureAsync(network, ct);
+            await child.EnsureReadyAsync(ReadyTimeout, ct);
+        }
+
         var fabric = networks.RequireFabric(network);
         return new Out(fabric.HostSubnet.ToString(), fabric.Mtu);
     }

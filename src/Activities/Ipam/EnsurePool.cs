@@ -16,12 +16,11 @@ public sealed class EnsurePool(PoolAllocator pools) : Activity<EnsurePool.In, No
     public override async Task<Nothing> ExecuteAsync(In input, ActivityExecution execution, CancellationToken ct)
     {
         var pool = IPv4Network.Parse(input.Pool);
-        if (await pools.FindAsync(pool, ct) is not { State: PoolState.Linked } record || record.NetworkId != input.NetworkId)
-        {
-            await pools.AllocateAsync(new PoolRequest(input.Pool, FlannelId: null, execution.IdempotencyKey), ct);
-            await pools.LinkAsync(pool, input.NetworkId, ct);
-        }
-
+        var record = await pools.FindAsync(pool, ct);
+        if (record is { State: PoolState.Linked } && record.NetworkId == input.NetworkId) return Nothing.Instance;
+        if (record is null && await pools.AdoptAsync(pool, input.NetworkId, ct) is not null) return Nothing.Instance;
+        await pools.AllocateAsync(new PoolRequest(input.Pool, FlannelId: null, execution.IdempotencyKey), ct);
+        await pools.LinkAsync(pool, input.NetworkId, ct);
         return Nothing.Instance;
     }
 }

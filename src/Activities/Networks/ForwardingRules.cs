@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using FlannelFlow.Cluster.Addressing;
 using FlannelFlow.Linux.Firewall;
 
@@ -19,6 +20,7 @@ public sealed class ForwardingRules(NftTable nft, Iptables iptables) : IDisposab
     public const string Table = "flannelflow";
     private const string Own = $"{Family} {Table}";
     private const string AcceptChain = "DOCKER-USER";
+    private const string ForwardChain = "FORWARD";
 
     private static readonly string[] EmptyTable =
     [
@@ -38,8 +40,8 @@ public sealed class ForwardingRules(NftTable nft, Iptables iptables) : IDisposab
         try
         {
             if (!await TryNftablesAsync(() => EnsureDropsAsync(vni, pool, ct))) await _withoutNftables.EnsureAsync(vni, pool, ct);
-            var filter = await iptables.ListAsync("filter", AcceptChain, ct);
-            if (IsThere(filter)) await iptables.EnsureRulesAsync("filter", filter, Accepts(vni), ct);
+            var filter = await iptables.ListAsync("filter", chain: null, ct);
+            await iptables.EnsureRulesAsync("filter", filter, AcceptChains(filter).SelectMany(chain => Accepts(chain, vni)), ct);
         }
         finally
         {
@@ -88,7 +90,8 @@ public sealed class ForwardingRules(NftTable nft, Iptables iptables) : IDisposab
             var last = isLast();
             await TryNftablesAsync(() => RemoveDropsAsync(vni, pool, last, ct));
             await _withoutNftables.RemoveAsync(vni, pool, last, ct);
-            await iptables.DeleteRulesAsync("filter", await iptables.ListAsync("filter", AcceptChain, ct), Accepts(vni), ct);
+            var filter = await iptables.ListAsync("filter", chain: null, ct);
+            await iptables.DeleteRulesAsync("filter", filter, ((string[])[AcceptChain, ForwardChain]).SelectMany(chain => Accepts(chain, vni)), ct);
         }
         finally
         {
@@ -117,12 +120,58 @@ public sealed class ForwardingRules(NftTable nft, Iptables iptables) : IDisposab
     private async Task<bool> HasNoPoolAsync(CancellationToken ct) =>
         await nft.ListJsonAsync(ct) is { } objects
         && objects.Select(item => item?["set"]).FirstOrDefault(set => set?["name"]?.GetValue<string>() == "fabric_pools") is { } pools
-        && pools["elem"] is not System.Text.Json.Nodes.JsonArray { Count: > 0 };
+        && pools["elem"] is not JsonArray { Count: > 0 };
+
+    /// <summary>Which of these networks' rules are not all there, each with what is missing.</summary>
+    public async Task<IReadOnlyDictionary<int, string>> FindMissingAsync(IReadOnlyCollection<(int Vni, IPv4Network Pool)> networks, CancellationToken ct)
+    {
+        var missing = new Dictionary<int, string>();
+        if (networks.Count == 0) return missing;
+        JsonArray? objects = null;
+        var hasNftables = await TryNftablesAsync(async () => objects = await nft.ListJsonAsync(ct));
+        var filter = await iptables.ListAsync("filter", chain: null, ct);
+        var chains = AcceptChains(filter).ToList();
+        foreach (var (vni, pool) in networks)
+        {
+            if (hasNftables ? !HoldsDrops(objects, vni, pool) : !await _withoutNftables.HoldsAsync(vni, pool, ct)) missing[vni] = $"rules of {Own}";
+            else if (chains.SelectMany(chain => Accepts(chain, vni)).Any(rule => !filter.Contains($"-A {rule.Chain} {string.Join(' ', rule.Arguments)}")))
+                missing[vni] = $"rules of {string.Join(" and ", chains)}";
+        }
+
+        return missing;
+    }
+
+    /// <summary>By nft's JSON (libnftables-json(5)): all elements of the network, and the rules that use them.</summary>
+    private static bool HoldsDrops(JsonArray? objects, int vni, IPv4Network pool)
+    {
+        if (objects is null) return false;
+        var sets = objects.Select(item => item?["set"]).OfType<JsonNode>()
+            .ToDictionary(set => set["name"]!.GetValue<string>(), set => set["elem"]?.ToJsonString() ?? "", StringComparer.Ordinal);
+        var rules = objects.Select(item => item?["rule"]?["chain"]?.GetValue<string>()).OfType<string>().CountBy(chain => chain).ToDictionary();
+        string[] devices = [NetworkDevices.Bridge(vni), NetworkDevices.Vxlan(vni)];
+        var prefix = new JsonObject { ["prefix"] = new JsonObject { ["addr"] = pool.First.ToString(), ["len"] = pool.Length } }.ToJsonString();
+        return rules.GetValueOrDefault("isolation") == 3 && rules.GetValueOrDefault("local") == 2
+            && devices.All(device => Holds("fabric_devices", $"\"{device}\""))
+            && Paths(vni).All(path => Holds("fabric_paths", $"[\"{path.In}\",\"{path.Out}\"]"))
+            && Holds("fabric_pools", prefix)
+            && devices.Append("lo").All(device => Holds("fabric_homes", $"[{prefix},\"{device}\"]"));
+
+        bool Holds(string set, string element) => sets.GetValueOrDefault(set, "").Contains(element, StringComparison.Ordinal);
+    }
 
     public void Dispose() => _gate.Dispose();
 
-    /// <summary>A Docker Engine with the nftables firewall backend (29) has no such chain, and no policy DROP in one that iptables owns.</summary>
-    private static bool IsThere(IReadOnlyList<string> acceptChain) => acceptChain.Count > 0;
+    /// <summary>
+    /// Where the accepts stand. A Docker Engine with the nftables firewall backend (29) has no such chain, and no policy DROP in one that iptables
+    /// owns. Where another hand has taken away the jump there (<c>iptables -F</c>), and the policy drops, they stand in FORWARD too: Docker makes its
+    /// jump anew only when it starts.
+    /// </summary>
+    private static IEnumerable<string> AcceptChains(IReadOnlyList<string> filter)
+    {
+        var isReached = filter.Contains($"-A {ForwardChain} -j {AcceptChain}");
+        if (filter.Contains($"-N {AcceptChain}")) yield return AcceptChain;
+        if (!isReached && filter.Contains($"-P {ForwardChain} DROP")) yield return ForwardChain;
+    }
 
     private static IEnumerable<string> Elements(int vni, IPv4Network pool)
     {
@@ -136,8 +185,8 @@ public sealed class ForwardingRules(NftTable nft, Iptables iptables) : IDisposab
         static string Quoted(string device) => $"\"{device}\"";
     }
 
-    private static IEnumerable<IptablesRule> Accepts(int vni) => Paths(vni).Select(path => new IptablesRule(
-        "filter", AcceptChain, "-i", path.In, "-o", path.Out, "-m", "comment", "--comment", Table, "-j", "ACCEPT"));
+    private static IEnumerable<IptablesRule> Accepts(string chain, int vni) => Paths(vni).Select(path => new IptablesRule(
+        "filter", chain, "-i", path.In, "-o", path.Out, "-m", "comment", "--comment", Table, "-j", "ACCEPT"));
 
     internal static IEnumerable<(string In, string Out)> Paths(int vni)
     {

@@ -27,6 +27,13 @@ public sealed class IptablesIsolation(Iptables iptables)
         if (lines.Count > 0) await iptables.RestoreAsync($"*{Table}\n{string.Join('\n', lines)}\nCOMMIT\n", ct);
     }
 
+    /// <summary>Whether all of the network's rules are there.</summary>
+    public async Task<bool> HoldsAsync(int vni, IPv4Network pool, CancellationToken ct)
+    {
+        var found = await ListAsync(ct);
+        return Rules(vni, pool).Concat(Jumps).All(rule => found.Contains($"-A {rule}"));
+    }
+
     public async Task RemoveAsync(int vni, IPv4Network pool, bool isLast, CancellationToken ct)
     {
         var found = await ListAsync(ct);

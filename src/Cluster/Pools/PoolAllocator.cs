@@ -102,6 +102,37 @@ public sealed class PoolAllocator(IEtcd etcd, ClusterKeys keys, AddressSpace spa
         }
     }
 
+    /// <summary>
+    /// Docker trumps etcd: its network has this pool, of which etcd has lost the record. Unlike with <see cref="AllocateAsync"/>, subnets that hosts
+    /// hold and addresses in use are kept: they are the network's. One that has a record is left to <see cref="LinkAsync"/>.
+    /// </summary>
+    /// <remarks>The sizes of the service range and of host subnets were in the record: those of today's options stand in their place.</remarks>
+    /// <returns>The record; null if there is one by now, of whomever.</returns>
+    /// <exception cref="AddressRefusedException">It overlaps another pool, or is not in the available space.</exception>
+    public async Task<PoolRecord?> AdoptAsync(IPv4Network pool, string networkId, CancellationToken ct)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(networkId);
+        if (!space.Contains(pool)) throw new AddressRefusedException($"{pool} is not in the available subnets {space} (AVAILABLE_SUBNETS)");
+        var layout = space.Layout(pool);
+        while (true)
+        {
+            var snapshot = await ReadAsync(ct);
+            if (snapshot.Pools.Any(known => known.Cidr == pool)) return null;
+            if (snapshot.Pools.FirstOrDefault(known => known.Cidr.Overlaps(pool)) is { } other)
+                throw new AddressRefusedException($"{pool} of network {networkId} overlaps pool {other.Cidr} of {Whose(other)}");
+            if (snapshot.Pools.FirstOrDefault(known => known.State == PoolState.Linked && known.NetworkId == networkId) is { } has)
+                throw new AddressRefusedException($"network {networkId} already has pool {has.Cidr}: {pool} cannot be added");
+            var record = new PoolRecord(
+                pool, layout.ServiceRange, layout.HostSubnetSize, Vni: null, networkId, FlannelId: null, RequestId: $"adopted/{networkId}", PoolState.Linked, time.GetUtcNow());
+            var result = await etcd.TransactAsync(
+                new EtcdTransaction(
+                    [new EtcdCompare.NothingModifiedUnder(keys.Pools, snapshot.Revision), EtcdCompare.Absent(keys.Pool(pool))],
+                    [new EtcdOperation.Put(keys.Pool(pool), PoolJson.Write(record))]),
+                ct);
+            if (result.Succeeded) return record;
+        }
+    }
+
     /// <summary>The network is gone. Returns its pool, or null when it had none; then nothing was to do.</summary>
     public async Task<PoolRecord?> MarkFreedAsync(string networkId, CancellationToken ct)
     {

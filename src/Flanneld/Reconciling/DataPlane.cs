@@ -115,7 +115,8 @@ internal sealed class DataPlane(
     private void WriteSubnetFile(int mtu)
     {
         var text = SubnetFile.Text(network.Network, lease.Held.Subnet, mtu);
-        if (text == _writtenFile) return;
+        // Another hand may have removed it: whoever starts a container needs it.
+        if (text == _writtenFile && File.Exists(subnetFile)) return;
         SubnetFile.Write(subnetFile, text);
         _writtenFile = text;
         log.LogInformation("wrote {File}: subnet {Subnet}, MTU {Mtu}", subnetFile, lease.Held.Subnet, mtu);

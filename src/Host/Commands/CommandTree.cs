@@ -23,6 +23,7 @@ public static class CommandTree
             InstallCommand.CreateInstall(),
             InstallCommand.CreateUpgrade(),
             InstallCommand.CreateUninstall(),
+            DriftCommand.Create(),
         };
         root.SetAction((_, ct) => Daemon.RunAsync(ct));
         return root;

@@ -1,11 +1,8 @@
 using FlannelFlow.Activities.Dns;
-using FlannelFlow.Activities.Networks;
 using FlannelFlow.Cluster.Mirror;
 using FlannelFlow.Dns.Names;
 using FlannelFlow.Dns.Serving;
 using FlannelFlow.Host.Docker;
-using FlannelFlow.Host.Plugin;
-using FlannelFlow.Workflows;
 
 namespace FlannelFlow.Host.Dns;
 
@@ -13,8 +10,8 @@ namespace FlannelFlow.Host.Dns;
 /// <remarks>
 /// <list type="number">
 /// <item>Each new state of the mirror is published as names, and acknowledged.</item>
-/// <item>At start (restore, step 6) and every SYNC_INTERVAL: an endpoint-dns for each endpoint in a running container that is not served; and
-/// for those that are, what Docker says of them now.</item>
+/// <item>Every SYNC_INTERVAL after that: an endpoint-dns for each endpoint in a running container that is not served; and for those that are, what Docker
+/// says of them now. The first time is restore's (step 6).</item>
 /// <item>At a stop all queries go back to Docker's resolver before the first server ends.</item>
 /// </list>
 /// </remarks>
@@ -22,9 +19,7 @@ public sealed class NamesLoop(
     DockerMirror mirror,
     NameBoard board,
     DnsServers servers,
-    DockerSandboxes sandboxes,
-    HostNetworks networks,
-    WorkflowRuntime runtime,
+    SandboxSweep sandboxes,
     FlannelFlowOptions options,
     TimeProvider time,
     ILogger<NamesLoop> logger) : BackgroundService
@@ -61,12 +56,13 @@ public sealed class NamesLoop(
     private async Task ServeAllAsync(CancellationToken ct)
     {
         var troubled = false;
-        while (true)
+        for (var pause = options.Reconcile.Interval; ;)
         {
-            var pause = options.Reconcile.Interval;
+            await Task.Delay(pause, time, ct);
+            pause = options.Reconcile.Interval;
             try
             {
-                if (networks.All.Count > 0) await ServeAllOnceAsync(ct);
+                await sandboxes.ServeAsync(ct);
                 troubled = false;
             }
             catch (DockerUnavailableException e)
@@ -75,17 +71,6 @@ public sealed class NamesLoop(
                 troubled = true;
                 pause = RetryPause;
             }
-
-            await Task.Delay(pause, time, ct);
-        }
-    }
-
-    private async Task ServeAllOnceAsync(CancellationToken ct)
-    {
-        foreach (var endpoint in await sandboxes.AllAsync(ct))
-        {
-            if (servers.Serves(endpoint.EndpointId)) await servers.RefreshAsync(endpoint.Sandbox, endpoint.EndpointId, ct);
-            else await runtime.StartAsync(EndpointDns.Start(endpoint.NetworkId, endpoint.EndpointId), ct);
         }
     }
 }

@@ -8,12 +8,18 @@ using FlannelFlow.Cluster.Mirror;
 
 namespace FlannelFlow.Host.Docker;
 
+/// <summary>An endpoint of a network, as the engine describes it.</summary>
+/// <param name="ContainerId">Null: it is in no container's sandbox, yet or any more.</param>
+/// <param name="ContainerName">Without the slash.</param>
+public sealed record DockerEndpoint(string Id, string? ContainerId, string ContainerName, IPv4Address? Address);
+
 /// <summary>Docker's objects as records of the mirror. Pure. Null: not ours, or not complete yet.</summary>
 public static class DockerObjects
 {
     /// <summary>That NetworkDriver.AllocateNetwork gave to the network: what has it is ours, under whatever name the plugin is installed.</summary>
     private const string PoolOption = "flannelflow.pool";
     private const string OwnLabels = "flannelflow.";
+    private const int ContainerIdLength = 64;
 
     public static NetworkRecord? Network(NetworkResponse network) =>
         network.Options?.TryGetValue(PoolOption, out var text) == true && IPv4Network.TryParse(text, out var pool, out _)
@@ -63,6 +69,13 @@ public static class DockerObjects
             : networks.TryGetValue(target, out var byId) ? byId
             : networks.Values.FirstOrDefault(network => network.Name == target);
     }
+
+    /// <param name="key">In the network's Containers: the container's id, or <c>ep-ID</c> of an endpoint that is in no sandbox (moby: buildContainerAttachments).</param>
+    public static DockerEndpoint Endpoint(string key, EndpointResource endpoint) => new(
+        endpoint.EndpointID,
+        key.Length == ContainerIdLength && key.All(char.IsAsciiHexDigit) ? key : null,
+        endpoint.Name,
+        IPv4Address.TryParse(endpoint.IPv4Address?.Split('/')[0], out var address) ? address : null);
 
     /// <summary>A VIP service whose addresses the leader has not allocated yet: nothing tells when it has.</summary>
     public static bool IsIncomplete(ServiceRecord service) => service.Mode == EndpointMode.Vip && service.Networks.Any(network => network.Vip is null);

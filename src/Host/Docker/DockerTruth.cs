@@ -16,21 +16,21 @@ public sealed class DockerTruth(FlannelFlowOptions options) : IDisposable
         .WithTimeout(CallTimeout)
         .Build();
 
-    /// <summary>The ids of the endpoints that this engine's containers have on a network; null if the engine does not carry the network.</summary>
+    /// <summary>The endpoints that this engine has on a network; null if it does not carry the network.</summary>
     /// <remarks>
     /// Empty is not null: an engine makes a task's network first and then pulls its image, which may take minutes. A manager knows every
     /// network of the swarm; one that it does not carry itself comes without Containers (moby: convert.BasicNetworkFromGRPC sets none,
     /// buildNetworkResource always a map).
     /// </remarks>
     /// <exception cref="DockerUnavailableException">The engine did not answer.</exception>
-    public Task<IReadOnlySet<string>?> EndpointsAsync(string networkId, CancellationToken ct) => AskAsync<IReadOnlySet<string>?>(
+    public Task<IReadOnlyList<DockerEndpoint>?> EndpointsAsync(string networkId, CancellationToken ct) => AskAsync<IReadOnlyList<DockerEndpoint>?>(
         $"network {networkId}",
         async () =>
         {
             try
             {
                 var network = await _client.Networks.InspectNetworkAsync(networkId, ct);
-                return network.Containers?.Values.Select(endpoint => endpoint.EndpointID).ToHashSet();
+                return network.Containers?.Select(pair => DockerObjects.Endpoint(pair.Key, pair.Value)).ToList();
             }
             catch (DockerApiException missing) when (missing.StatusCode == HttpStatusCode.NotFound)
             {

@@ -5,6 +5,7 @@ using FlannelFlow.Cluster.Etcd;
 using FlannelFlow.Cluster.LoadBalancing;
 using FlannelFlow.Cluster.Mirror;
 using FlannelFlow.Host.Mirror;
+using FlannelFlow.Host.Reconcile;
 using FlannelFlow.Linux.Firewall;
 using FlannelFlow.Linux.LoadBalancing;
 using FlannelFlow.Linux.Netlink;
@@ -32,6 +33,8 @@ public sealed class LoadBalancerLoop(
     ILoadBalancer balancer,
     MarkAllocator marks,
     WorkflowRuntime runtime,
+    BalancingLooks looks,
+    DriftBook drift,
     FlannelFlowOptions options,
     TimeProvider time,
     ILogger<LoadBalancerLoop> logger) : BackgroundService
@@ -52,6 +55,9 @@ public sealed class LoadBalancerLoop(
     private readonly HashSet<string> _saidSchedulers = new(StringComparer.Ordinal);
     private string? _settled;
 
+    /// <summary>What the kernel held at the last look that found nothing: what differs with this still wanted has drifted.</summary>
+    private string? _held;
+
     /// <summary>True at first: an incident of the daemon before may stand.</summary>
     private bool _mayBeUnreadable = true;
     private bool _trouble;
@@ -70,8 +76,8 @@ public sealed class LoadBalancerLoop(
         var fullLook = time.GetUtcNow();
         while (true)
         {
-            var now = time.GetUtcNow();
-            if (now >= fullLook)
+            var (now, wanted) = (time.GetUtcNow(), looks.Wanted);
+            if (now >= fullLook || fullLook - now > options.Reconcile.Interval || looks.IsDue)
             {
                 _settled = null;
                 _failed.Clear();
@@ -79,7 +85,13 @@ public sealed class LoadBalancerLoop(
             }
 
             state = mirror.Current ?? state;
-            await GuardedAsync(async () => follower.Applied(await LookAsync(state, stoppingToken)), stoppingToken);
+            await GuardedAsync(
+                async () =>
+                {
+                    follower.Applied(await LookAsync(state, stoppingToken));
+                    looks.Done(wanted);
+                },
+                stoppingToken);
             if (await _look.WaitAsync(NetworkCheck, stoppingToken)) await Task.Delay(Settle, time, stoppingToken);
             if (states.IsCompleted) await states;
         }
@@ -107,6 +119,12 @@ public sealed class LoadBalancerLoop(
         if (text == _settled) return _progress.Seen([], state);
 
         var steps = BalancingPlan.Of(wanted, frames, await balancer.ReadAsync(ct), await MarksAsync(ct), balancing.SchedulerOf, lingering);
+        if (text == _held)
+        {
+            foreach (var step in steps) drift.Found(new Difference(DriftKind.LoadBalancer, step.Key, $"the kernel's load balancers were changed by another hand: {step.Key}"), step.Start.DefinitionId);
+        }
+
+        if (steps.IsEmpty) _held = text;
         foreach (var step in steps.Where(step => !_failed.Contains(step.Key)))
         {
             if (_underWay.Values.All(other => step.MayRunBeside(other.Scope))) _underWay[step.Key] = (step.Scope, RunAsync(step, ct));

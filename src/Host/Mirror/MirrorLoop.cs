@@ -3,6 +3,7 @@ using FlannelFlow.Cluster.Etcd;
 using FlannelFlow.Cluster.Mirror;
 using FlannelFlow.Host.Docker;
 using FlannelFlow.Host.Draining;
+using FlannelFlow.Host.Reconcile;
 
 namespace FlannelFlow.Host.Mirror;
 
@@ -23,6 +24,7 @@ public sealed class MirrorLoop(
     HostWatch watch,
     KillWatch kills,
     DesiredStateWatch desiredStates,
+    SyncDemand sync,
     FlannelFlowOptions options,
     TimeProvider time,
     ILogger<MirrorLoop> logger) : BackgroundService
@@ -63,6 +65,8 @@ public sealed class MirrorLoop(
                     () =>
                     {
                         if (lost) logger.LogInformation("Docker's events are followed again; all is read anew");
+                        if (lost) sync.Raise();
+                        lost = false;
                         LookAtAll();
                     },
                     Heard,

@@ -21,6 +21,14 @@ public static class FabricStart
             ["Mtu"] = mtu,
         },
         JoinPolicy.WhileOpen);
+
+    /// <summary>Docker has deleted the network from this host.</summary>
+    public static StartWorkflow Idle(string networkId) => new(
+        "network-idle", $"network-idle/{networkId}", new JsonObject { ["NetworkId"] = networkId }, JoinPolicy.WhileOpen);
+
+    /// <summary>Unless it is in use again.</summary>
+    public static StartWorkflow Remove(string networkId) => new(
+        "network-remove", $"network-remove/{networkId}", new JsonObject { ["NetworkId"] = networkId, ["Forced"] = false }, JoinPolicy.WhileOpen);
 }
 
 public static class EndpointDns
@@ -50,5 +58,26 @@ public static class EndpointLeave
             ["EndpointId"] = endpointId,
             ["Forced"] = forced,
         },
+        JoinPolicy.WhileOpen);
+}
+
+public static class EndpointMend
+{
+    /// <param name="address">Docker's.</param>
+    /// <param name="hostInterface">The host's end of its veth.</param>
+    public static StartWorkflow Start(string networkId, string endpointId, IPv4Address address, string hostInterface) => new(
+        "endpoint-mend",
+        $"endpoint-mend/{endpointId}",
+        new JsonObject { ["NetworkId"] = networkId, ["EndpointId"] = endpointId, ["Address"] = address.ToString(), ["HostInterface"] = hostInterface },
+        JoinPolicy.WhileOpen);
+}
+
+public static class UnusedAddress
+{
+    /// <param name="requestId">Of the dockerd call that asked for it.</param>
+    public static StartWorkflow Start(string networkId, IPv4Address address, string requestId) => new(
+        "address-release",
+        $"address-release/{networkId}/{address}",
+        new JsonObject { ["NetworkId"] = networkId, ["Address"] = address.ToString(), ["RequestId"] = requestId },
         JoinPolicy.WhileOpen);
 }

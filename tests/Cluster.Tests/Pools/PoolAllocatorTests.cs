@@ -53,6 +53,30 @@ public sealed class PoolAllocatorTests : IClassFixture<EtcdProcess>
         Assert.Equal("""{"pool":"192.168.0.0/20"}""", vni.Value);
     }
 
+    /// <summary>etcd came back without the pool, Docker has its network: subnets and addresses that are in use stay.</summary>
+    [Fact]
+    public async Task Adopt_KeepsWhatHostsHoldOfIt_AndIsRefusedWhereAnotherPoolIs()
+    {
+        var pool = IPv4Network.Parse("192.168.32.0/20");
+        await _etcd.Store.PutAsync(_keys.Network(pool).Subnet(IPv4Network.Parse("192.168.34.0/25")), "{}", EtcdLeaseId.None, Ct);
+        await _etcd.Store.PutAsync($"{_keys.AddressesOf(pool)}192.168.34.0-25/192.168.34.2", "{}", EtcdLeaseId.None, Ct);
+
+        var adopted = await _pools.AdoptAsync(pool, "n1", Ct);
+
+        Assert.Equal((PoolState.Linked, "n1", (int?)null), (adopted!.State, adopted.NetworkId, adopted.Vni));
+        Assert.Null(await _pools.AdoptAsync(pool, "n2", Ct));
+        Assert.Single((await _etcd.Store.RangeAsync(EtcdKeys.Under(_keys.AddressesOf(pool)), Ct)).Entries);
+        Assert.Single((await _etcd.Store.RangeAsync(EtcdKeys.Under(_keys.Network(pool).Subnets), Ct)).Entries);
+        var overlap = await Assert.ThrowsAsync<AddressRefusedException>(() => _pools.AdoptAsync(IPv4Network.Parse("192.168.32.0/21"), "n2", Ct));
+        Assert.Contains("overlaps pool 192.168.32.0/20 of network n1", overlap.Message, StringComparison.Ordinal);
+        await Assert.ThrowsAsync<AddressRefusedException>(() => _pools.AdoptAsync(IPv4Network.Parse("192.168.48.0/20"), "n1", Ct));
+
+        // Its VNI, as flannel.env has it, and all the rest follow.
+        Assert.Equal(7000, await new VniAllocator(_etcd.Store, _keys, Space).AllocateAsync(pool, 7000, Ct));
+        var records = await FabricRecords.ReadAsync(_etcd.Store, _keys, Ct);
+        Assert.Equal((pool, pool, 0), (records.Pools.Values.Single().Cidr, records.Vnis[7000], records.Configured.Count));
+    }
+
     [Fact]
     public async Task Allocate_SameRequest_JoinsItsPool()
     {

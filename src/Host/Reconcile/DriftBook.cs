@@ -1,0 +1,162 @@
+using System.Collections.Immutable;
+using System.Diagnostics.Metrics;
+
+namespace FlannelFlow.Host.Reconcile;
+
+/// <param name="Kind">A <see cref="DriftKind"/>.</param>
+/// <param name="Since">When it was first seen.</param>
+/// <param name="Workflow">The one that mends it, or was last begun for it; null: none was.</param>
+/// <param name="Command">What a person can do, where no workflow mends it.</param>
+/// <param name="Begun">How often its workflow was begun.</param>
+public sealed record StandingDrift(DriftKind Kind, string Subject, string Text, DateTimeOffset Since, string? Workflow, string? Command, int Begun);
+
+/// <param name="Took">From when it was first seen to when it was seen no more.</param>
+/// <param name="Workflow">That mended it; null: it went by itself (a flanneld mended it, a container was just being started).</param>
+public sealed record MendedDrift(DriftKind Kind, string Subject, string Text, DateTimeOffset Since, TimeSpan Took, string? Workflow);
+
+/// <param name="Looked">When all was last compared; null: not since this daemon began.</param>
+/// <param name="Trouble">Why not all could be compared in the last look.</param>
+/// <param name="Standing">Seen in two looks or more.</param>
+/// <param name="Mended">The latest ones, the newest first.</param>
+/// <param name="Totals">Since this daemon began, by kind: how many were found that did not go by themselves.</param>
+public sealed record DriftView(
+    DateTimeOffset? Looked, string? Trouble, IReadOnlyList<StandingDrift> Standing, IReadOnlyList<MendedDrift> Mended, IReadOnlyDictionary<DriftKind, long> Totals);
+
+/// <summary>What differs on this host over time: when a difference counts, when its workflow is due again, and what was mended.</summary>
+/// <remarks>
+/// A difference counts once two looks in a row have seen it: what is being changed differs for a moment. What does not go although its workflow was
+/// begun is begun again later and later, so that what cannot be mended does not fill the journal. Kept in memory: the workflows are the record.
+/// Thread safe.
+/// </remarks>
+public sealed class DriftBook : IDisposable
+{
+    public const string MeterName = "FlannelFlow.Drift";
+    private const int Remembered = 50;
+    private static readonly TimeSpan FirstPause = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan LongestPause = TimeSpan.FromMinutes(10);
+
+    private readonly TimeProvider _time;
+    private readonly Lock _gate = new();
+    private readonly Dictionary<string, Entry> _entries = new(StringComparer.Ordinal);
+    private readonly Queue<MendedDrift> _mended = new();
+    private readonly Dictionary<DriftKind, long> _totals = [];
+    private readonly Meter _meter = new(MeterName);
+    private readonly Counter<long> _found;
+    private readonly Counter<long> _gone;
+    private DateTimeOffset? _looked;
+    private string? _trouble;
+
+    public DriftBook(TimeProvider time)
+    {
+        _time = time;
+        _found = _meter.CreateCounter<long>("flannelflow.drift.found", "{difference}", "Differences between Docker, etcd, kernel and files that stood for two comparisons");
+        _gone = _meter.CreateCounter<long>("flannelflow.drift.mended", "{difference}", "Of these, those that are gone");
+        _meter.CreateObservableGauge("flannelflow.drift.standing", CountStanding, "{difference}", "Of these, those that stand");
+    }
+
+    /// <summary>One look at all.</summary>
+    /// <param name="trouble">What could not be compared: what was seen of that before still stands. Null: all was.</param>
+    /// <returns>Those whose workflow is due.</returns>
+    public ImmutableArray<Difference> Looked(IReadOnlyCollection<Difference> found, string? trouble)
+    {
+        lock (_gate)
+        {
+            var now = _time.GetUtcNow();
+            (_looked, _trouble) = (trouble is null ? now : _looked, trouble);
+            foreach (var difference in found) SeenLocked(difference, now);
+            if (trouble is null)
+            {
+                var seen = found.Select(difference => difference.Key).ToHashSet(StringComparer.Ordinal);
+                foreach (var entry in _entries.Values.Where(entry => !seen.Contains(entry.Difference.Key)).ToList()) GoneLocked(entry, now);
+            }
+
+            return [.. _entries.Values.Where(entry => entry.Looks >= 2 && entry.Difference.Mend is not null && now >= entry.DueAt).Select(entry => entry.Difference)];
+        }
+    }
+
+    /// <summary>A difference that another loop found, and mends at once by the workflow that is named.</summary>
+    public void Found(Difference difference, string workflow)
+    {
+        lock (_gate)
+        {
+            var now = _time.GetUtcNow();
+            SeenLocked(difference, now);
+            SeenLocked(difference, now);
+            _entries[difference.Key].Workflow = workflow;
+        }
+    }
+
+    /// <summary>Whether its workflow may be begun: it counts, and was not begun too recently.</summary>
+    public bool IsDue(string key)
+    {
+        lock (_gate) return _entries.TryGetValue(key, out var entry) && entry.Looks >= 2 && _time.GetUtcNow() >= entry.DueAt;
+    }
+
+    public void Begun(string key, string workflow)
+    {
+        lock (_gate)
+        {
+            if (!_entries.TryGetValue(key, out var entry)) return;
+            entry.Workflow = workflow;
+            var pause = FirstPause * Math.Pow(2, Math.Min(entry.Begun++, 10));
+            entry.DueAt = _time.GetUtcNow() + (pause < LongestPause ? pause : LongestPause);
+        }
+    }
+
+    public DriftView View()
+    {
+        lock (_gate)
+        {
+            return new DriftView(
+                _looked,
+                _trouble,
+                [
+                    .. _entries.Values.Where(entry => entry.Looks >= 2).OrderBy(entry => entry.Since).ThenBy(entry => entry.Difference.Key, StringComparer.Ordinal)
+                        .Select(entry => new StandingDrift(
+                            entry.Difference.Kind, entry.Difference.Subject, entry.Difference.Text, entry.Since, entry.Workflow, entry.Difference.Command, entry.Begun)),
+                ],
+                [.. _mended.Reverse()],
+                new Dictionary<DriftKind, long>(_totals));
+        }
+    }
+
+    public void Dispose() => _meter.Dispose();
+
+    private int CountStanding()
+    {
+        lock (_gate) return _entries.Values.Count(entry => entry.Looks >= 2);
+    }
+
+    private void SeenLocked(Difference difference, DateTimeOffset now)
+    {
+        if (!_entries.TryGetValue(difference.Key, out var entry)) _entries[difference.Key] = entry = new Entry(difference, now);
+        entry.Difference = difference;
+        if (++entry.Looks != 2) return;
+        _totals[difference.Kind] = _totals.GetValueOrDefault(difference.Kind) + 1;
+        _found.Add(1, new KeyValuePair<string, object?>("kind", difference.Kind.ToString()));
+    }
+
+    private void GoneLocked(Entry entry, DateTimeOffset now)
+    {
+        _entries.Remove(entry.Difference.Key);
+        if (entry.Looks < 2) return;
+        _gone.Add(1, new KeyValuePair<string, object?>("kind", entry.Difference.Kind.ToString()));
+        _mended.Enqueue(new MendedDrift(entry.Difference.Kind, entry.Difference.Subject, entry.Difference.Text, entry.Since, now - entry.Since, entry.Workflow));
+        if (_mended.Count > Remembered) _mended.Dequeue();
+    }
+
+    private sealed class Entry(Difference difference, DateTimeOffset since)
+    {
+        public Difference Difference { get; set; } = difference;
+
+        public DateTimeOffset Since { get; } = since;
+
+        public int Looks { get; set; }
+
+        public int Begun { get; set; }
+
+        public string? Workflow { get; set; }
+
+        public DateTimeOffset DueAt { get; set; } = DateTimeOffset.MinValue;
+    }
+}

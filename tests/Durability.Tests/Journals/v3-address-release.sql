@@ -1,0 +1,54 @@
+-- scenario: address-release/succeeds
+-- ends with: 
+PRAGMA application_id=1181501036;
+PRAGMA user_version=3;
+BEGIN;
+CREATE TABLE epochs (
+    epoch INTEGER PRIMARY KEY, boot_id TEXT NOT NULL, pid INTEGER NOT NULL, started_at INTEGER NOT NULL);
+CREATE TABLE definitions (
+    hash TEXT PRIMARY KEY, definition_id TEXT NOT NULL, version INTEGER NOT NULL, json TEXT NOT NULL, first_seen INTEGER NOT NULL);
+CREATE TABLE instances (
+    row INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, definition_id TEXT NOT NULL, definition_hash TEXT NOT NULL,
+    key TEXT NOT NULL, status TEXT NOT NULL, rev INTEGER NOT NULL, claims TEXT NOT NULL, input TEXT NOT NULL,
+    variables TEXT NOT NULL, answer TEXT, output TEXT, error TEXT, accepted_at INTEGER NOT NULL, updated_at INTEGER NOT NULL,
+    finished_at INTEGER, is_cancelled INTEGER NOT NULL DEFAULT 0, recoveries TEXT NOT NULL DEFAULT '[]', parent_id TEXT, parent_seq INTEGER, deadline INTEGER, fault_kind TEXT);
+CREATE TABLE executions (
+    instance INTEGER NOT NULL, seq INTEGER NOT NULL, activity_id TEXT NOT NULL, activity_type TEXT NOT NULL, status TEXT NOT NULL,
+    attempt INTEGER NOT NULL, failures INTEGER NOT NULL, input TEXT NOT NULL, output TEXT, error TEXT, due_at INTEGER,
+    boot_id TEXT NOT NULL, started_at INTEGER NOT NULL, ended_at INTEGER, scope INTEGER, progress TEXT, ended INTEGER NOT NULL DEFAULT 0, awaits_operator INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (instance, seq)) WITHOUT ROWID;
+CREATE TABLE incidents (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, instance INTEGER NOT NULL, execution_seq INTEGER, activity_id TEXT, message TEXT NOT NULL,
+    opened_at INTEGER NOT NULL, closed_at INTEGER, kind TEXT NOT NULL DEFAULT 'Fault', failures INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE journal (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, instance TEXT NOT NULL, definition_id TEXT NOT NULL,
+    kind TEXT NOT NULL, activity_id TEXT, activity_type TEXT, attempt INTEGER NOT NULL, detail TEXT);
+CREATE TABLE audit (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, instance INTEGER NOT NULL, at INTEGER NOT NULL, alteration TEXT NOT NULL,
+    activity_id TEXT, detail TEXT NOT NULL, who TEXT NOT NULL, why TEXT NOT NULL);
+CREATE TABLE bookmarks (
+    instance INTEGER NOT NULL, execution_seq INTEGER NOT NULL, attempt INTEGER NOT NULL, instance_id TEXT NOT NULL,
+    name TEXT NOT NULL, correlation TEXT NOT NULL,
+    PRIMARY KEY (instance, execution_seq)) WITHOUT ROWID;
+CREATE TABLE signals (
+    row INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL, correlation TEXT NOT NULL, payload TEXT,
+    sent_at INTEGER NOT NULL, instance INTEGER, execution_seq INTEGER, consumed_at INTEGER);
+CREATE INDEX instances_key ON instances (definition_id, key, row);
+CREATE INDEX instances_open ON instances (row) WHERE finished_at IS NULL;
+CREATE INDEX instances_finished ON instances (finished_at) WHERE finished_at IS NOT NULL;
+CREATE INDEX incidents_instance ON incidents (instance);
+CREATE INDEX audit_instance ON audit (instance);
+CREATE INDEX instances_status ON instances (status, row);
+CREATE INDEX instances_parent ON instances (parent_id) WHERE parent_id IS NOT NULL;
+CREATE INDEX bookmarks_name ON bookmarks (name, correlation);
+CREATE INDEX signals_free ON signals (name, correlation, row) WHERE instance IS NULL;
+CREATE INDEX signals_matched ON signals (instance, execution_seq) WHERE instance IS NOT NULL AND consumed_at IS NULL;
+INSERT INTO epochs VALUES (1, 'boot-1', 22527, 639028224010000000);
+INSERT INTO definitions VALUES ('b00a8bbd319b30fb2e0947d4c0bbf6641b776ad500875955e60df716f0b08366', 'address-release', 1, '{"customProperties":{"lanes":[{"key":"address/{NetworkId}/{Address}","mode":"Exclusive"},{"key":"net/{NetworkId}","mode":"Shared"}],"onFault":"Suspend"},"definitionId":"address-release","description":"An address was reserved for Docker, which neither used nor released it: dockerd died between the two.","inputs":[{"name":"NetworkId","type":"String"},{"name":"Address","type":"String"},{"name":"RequestId","type":"String"}],"name":"Release an unused address","options":{},"outputs":[],"root":{"activities":[{"address":{"expression":{"type":"Input","value":"Address"},"typeName":"String"},"customProperties":{"retry":{"attempts":1000,"backoff":2.0,"initialInterval":"00:00:00.25","jitter":0.2,"maximumInterval":"00:00:15"},"timeout":"00:00:10"},"id":"release-unused","name":"release-unused","networkId":{"expression":{"type":"Input","value":"NetworkId"},"typeName":"String"},"requestId":{"expression":{"type":"Input","value":"RequestId"},"typeName":"String"},"type":"FlannelFlow.ReleaseUnused","version":1}],"id":"root","type":"Elsa.Sequence","version":1},"variables":[],"version":1}', 639028224010000000);
+INSERT INTO instances VALUES (1, '019b76daabe87021963e5a90f30528ad', 'address-release', 'b00a8bbd319b30fb2e0947d4c0bbf6641b776ad500875955e60df716f0b08366', 'key', 'Running', 1, '[{"key":"address/NetworkId/Address","mode":"Exclusive"},{"key":"net/NetworkId","mode":"Shared"}]', '{"Address":"Address","NetworkId":"NetworkId","RequestId":"RequestId"}', '{}', NULL, NULL, NULL, 639028224010000000, 639028224010000000, NULL, 0, '[]', NULL, NULL, NULL, NULL);
+INSERT INTO executions VALUES (1, 1, 'release-unused', 'FlannelFlow.ReleaseUnused', 'Running', 1, 0, '{"networkId":"NetworkId","address":"Address","requestId":"RequestId"}', NULL, NULL, NULL, 'boot-1', 639028224010000000, NULL, NULL, NULL, 0, 0);
+INSERT INTO journal VALUES (1, 639028224010000000, '019b76daabe87021963e5a90f30528ad', 'address-release', 'Accepted', NULL, NULL, 0, NULL);
+INSERT INTO journal VALUES (2, 639028224010000000, '019b76daabe87021963e5a90f30528ad', 'address-release', 'StepStarted', 'release-unused', 'FlannelFlow.ReleaseUnused', 1, NULL);
+DELETE FROM sqlite_sequence;
+INSERT INTO sqlite_sequence VALUES ('instances', 1);
+INSERT INTO sqlite_sequence VALUES ('journal', 2);
+COMMIT;
