@@ -9,6 +9,7 @@ using FlannelFlow.Activities.Restore;
 using FlannelFlow.Cluster.Addresses;
 using FlannelFlow.Cluster.Addressing;
 using FlannelFlow.Cluster.Draining;
+using FlannelFlow.Cluster.Garbage;
 using FlannelFlow.Cluster.LoadBalancing;
 using FlannelFlow.Cluster.Mirror;
 using FlannelFlow.Cluster.Pools;
@@ -41,6 +42,7 @@ public sealed class ActivitySet(
     DrainTerms drainTerms,
     DrainMetrics drainMetrics,
     IHostUpkeep upkeep,
+    GarbageCollector garbage,
     HostName host,
     ILoggerFactory loggers,
     TimeProvider time)
@@ -94,7 +96,8 @@ public sealed class ActivitySet(
         .Add(new ResyncDocker(upkeep))
         .Add(new FindDifferences(upkeep))
         .Add(new MendDifference(upkeep))
-        .Add(new BalanceServices(upkeep));
+        .Add(new BalanceServices(upkeep))
+        .Add(new TakeGarbage(garbage));
 
     /// <summary>What a fault of an activity means to the engine: our own refusals and etcd's "no" are final, all else may pass.</summary>
     public static FaultKind Classify(Exception fault) => fault switch

@@ -11,6 +11,7 @@ using FlannelFlow.Cluster;
 using FlannelFlow.Cluster.Addresses;
 using FlannelFlow.Cluster.Draining;
 using FlannelFlow.Cluster.Etcd;
+using FlannelFlow.Cluster.Garbage;
 using FlannelFlow.Cluster.LoadBalancing;
 using FlannelFlow.Cluster.Mirror;
 using FlannelFlow.Cluster.Operations;
@@ -275,6 +276,8 @@ public static class Daemon
         services.AddSingleton<DriftBook>().AddSingleton<SyncDemand>().AddSingleton<BalancingLooks>().AddSingleton<PictureReader>().AddSingleton<SandboxSweep>();
         services.AddSingleton<HostUpkeep>().AddSingleton<IHostUpkeep>(provider => provider.GetRequiredService<HostUpkeep>());
         services.AddHostedService<SyncLoop>();
+        services.AddSingleton(new GarbageOptions(options.Reconcile.GarbageAge)).AddSingleton<GarbageCollector>();
+        services.AddHostedService<GarbageLoop>();
     }
 
     private static void AddNames(IServiceCollection services, FlannelFlowOptions options)

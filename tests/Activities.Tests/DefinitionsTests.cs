@@ -12,7 +12,7 @@ public sealed class DefinitionsTests
         var definitions = DefinitionLoader.LoadFolder(Folder, Catalog());
         Assert.Equal(
             [
-                "address-release", "backend-add", "backend-remove", "balancing-mend", "balancing-read", "connection-drain", "endpoint-dns", "endpoint-join",
+                "address-release", "backend-add", "backend-remove", "balancing-mend", "balancing-read", "cluster-mend", "connection-drain", "endpoint-dns", "endpoint-join",
                 "endpoint-leave", "endpoint-mend",
                 "network-allocate", "network-create", "network-free", "network-idle", "network-remove", "network-restore", "network-resume",
                 "pool-allocate", "pool-release", "restore", "service-publish", "service-withdraw", "sync",
@@ -58,7 +58,7 @@ public sealed class DefinitionsTests
 
     // Loading looks at types and properties only; nothing is executed.
     private static ActivityCatalog Catalog() =>
-        new ActivitySet(null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!).Catalog();
+        new ActivitySet(null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!).Catalog();
 
     private static string FindFolder()
     {

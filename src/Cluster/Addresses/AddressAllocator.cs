@@ -188,6 +188,29 @@ public sealed class AddressAllocator(IEtcd etcd, ClusterKeys keys, TimeProvider 
         }
     }
 
+    /// <summary>
+    /// Docker trumps etcd: the leader holds this address, of which etcd has lost the record. One that has a record is left as it is, whatever it says.
+    /// </summary>
+    /// <param name="address">Null, with <see cref="AddressKind.Gateway"/>: the pool's.</param>
+    /// <returns>Null: there is a record by now, or the pool is not allocated.</returns>
+    public async Task<AddressRecord?> RestoreAsync(
+        IPv4Network pool, IPv4Address? address, AddressKind kind, AddressState state, string owner, string host, CancellationToken ct)
+    {
+        while (true)
+        {
+            var result = await etcd.TransactAsync(
+                EtcdTransaction.ReadAll(new EtcdOperation.Read(EtcdKeys.One(keys.Pool(pool))), new EtcdOperation.Read(EtcdKeys.Under($"{keys.AddressesOf(pool)}service/"))), ct);
+            if (result.Ranges[0].Entries is not [var entry]) return null;
+            var layout = PoolJson.Read(entry).Layout();
+            var range = AddressRange.Service(layout);
+            var view = new View(result.Revision, range, Folder(range), layout, [.. result.Ranges[1].Entries.Select(Read)]);
+            var lost = address ?? layout.Gateway;
+            if (view.Find(lost) is not null) return null;
+            var value = new AddressValue(kind, state, owner, host, RequestId: $"restored/{pool.PathForm}/{lost}", ReleaseRequested: null, time.GetUtcNow());
+            if (await CreateAsync(view, new Choice(lost, Current: null), value, ct) is { } restored) return restored;
+        }
+    }
+
     public async Task<AddressRecord?> FindAsync(AddressRange range, IPv4Address address, CancellationToken ct)
     {
         var result = await etcd.RangeAsync(EtcdKeys.One(Folder(range) + address), ct);

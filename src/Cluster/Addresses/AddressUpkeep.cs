@@ -51,13 +51,40 @@ public sealed record AddressUse(string? VipOf, bool IsOfContainer, int Promised)
     }
 }
 
-/// <summary>Brings the records of addresses in line with the mirror: VIPs, spare addresses, the ends of quarantines.</summary>
+/// <summary>An address that Docker's leader holds, by the mirror, and of which etcd has no record.</summary>
+/// <param name="Address">Null: the pool's gateway.</param>
+/// <param name="VipOf">Null: of no service.</param>
+public sealed record LostAddress(IPv4Network Pool, IPv4Address? Address, string? VipOf)
+{
+    /// <summary>All of a state. Pure.</summary>
+    public static IEnumerable<LostAddress> Of(MirrorState state, IReadOnlyCollection<AddressRecord> records)
+    {
+        var there = records.Where(record => record.IsOfServiceRange).Select(record => (record.Pool, record.Address)).ToHashSet();
+        var gateways = records.Where(record => record.Value.Kind == AddressKind.Gateway).Select(record => record.Pool).ToHashSet();
+        foreach (var network in state.Networks.Values.Where(network => !gateways.Contains(network.Pool))) yield return new LostAddress(network.Pool, Address: null, VipOf: null);
+        var said = new HashSet<(IPv4Network, IPv4Address)>(there);
+        foreach (var (service, on) in state.Services.Values.SelectMany(service => service.Networks.Select(on => (service, on))))
+        {
+            if (on.Vip is { } vip && state.Networks.GetValueOrDefault(on.NetworkId)?.Pool is { } pool && said.Add((pool, vip))) yield return new LostAddress(pool, vip, service.Id);
+        }
+
+        foreach (var endpoint in state.Containers.Values.SelectMany(container => container.Networks))
+        {
+            if (endpoint.Provisional is { } promised && state.Networks.GetValueOrDefault(endpoint.NetworkId)?.Pool is { } pool && said.Add((pool, promised)))
+                yield return new LostAddress(pool, promised, VipOf: null);
+        }
+    }
+}
+
+/// <summary>Brings the records of addresses in line with the mirror: VIPs, spare addresses, the ends of quarantines, and what etcd has lost.</summary>
 /// <remarks>
 /// Each host looks after the addresses that it asked for, and all of them after those of hosts that do not live; a record is changed only as
 /// it was read, so it does not matter how many look. A quarantine ends when its time is over, nobody has the address by the mirror, and
 /// every living host has acknowledged a state in which nobody had it: until then a host may still send what is for the old owner there.
 /// A VIP whose service no manager knows any more is Docker's to release; where that does not come, because the leader died between the two,
 /// it is released after <see cref="AddressAllocatorOptions.OrphanAge"/>.
+/// An address of the leader's that etcd has lost (it was restored from a backup, or another hand deleted it) is written again before somebody else is given
+/// it; only once two looks have missed it, since what Docker says and what etcd says come one after the other.
 /// What was seen unused is remembered in memory; after a restart it is seen anew, which only takes longer. Not thread safe: one loop calls.
 /// </remarks>
 public sealed class AddressUpkeep(AddressAllocator addresses, AddressAllocatorOptions options, string host, TimeProvider time)
@@ -68,12 +95,16 @@ public sealed class AddressUpkeep(AddressAllocator addresses, AddressAllocatorOp
     /// <summary>Tombstones and VIPs that nobody has.</summary>
     private readonly Dictionary<(IPv4Network Pool, string Range, IPv4Address Address), Unused> _unused = [];
 
+    /// <summary>Missed in the look before.</summary>
+    private HashSet<LostAddress> _lost = [];
+
     /// <summary>One look at all addresses. How many were changed.</summary>
     public async Task<int> LookAsync(MirrorState state, CancellationToken ct)
     {
-        var records = (await addresses.ListAllAsync(ct)).Where(record => IsMine(record, state)).ToList();
+        var all = await addresses.ListAllAsync(ct);
+        var changed = await RestoreLostAsync(state, all, ct);
+        var records = all.Where(record => IsMine(record, state)).ToList();
         var uses = AddressUse.Of(state);
-        var changed = 0;
         foreach (var record in records)
         {
             var use = uses.GetValueOrDefault(record.Address, AddressUse.None);
@@ -94,6 +125,25 @@ public sealed class AddressUpkeep(AddressAllocator addresses, AddressAllocatorOp
         var looked = records.Select(KeyOf).ToHashSet();
         foreach (var gone in _unused.Keys.Where(key => !looked.Contains(key)).ToList()) _unused.Remove(gone);
         return changed;
+    }
+
+    private async Task<int> RestoreLostAsync(MirrorState state, IReadOnlyCollection<AddressRecord> records, CancellationToken ct)
+    {
+        var lost = LostAddress.Of(state, records).ToHashSet();
+        var restored = 0;
+        foreach (var one in lost.Intersect(_lost))
+        {
+            var (kind, kept) = one switch
+            {
+                { Address: null } => (AddressKind.Gateway, AddressState.Reserved),
+                { VipOf: not null } => (AddressKind.Vip, AddressState.Reserved),
+                _ => (AddressKind.Provisional, AddressState.Spare),
+            };
+            if (await addresses.RestoreAsync(one.Pool, one.Address, kind, kept, one.VipOf ?? "", host, ct) is not null) restored++;
+        }
+
+        _lost = lost;
+        return restored;
     }
 
     /// <summary>Pure.</summary>

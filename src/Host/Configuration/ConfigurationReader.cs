@@ -65,7 +65,8 @@ public sealed class ConfigurationReader(IConfiguration configuration)
             },
             Reconcile = new ReconcileOptions(
                 Seconds("SYNC_INTERVAL", 60, 1, 86_400),
-                Seconds("NETWORK_LINGER", 30, 0, 86_400)),
+                Seconds("NETWORK_LINGER", 30, 0, 86_400),
+                Seconds("GARBAGE_AGE", 600, 10, 2_592_000)),
             Dns = new DnsOptions(
                 OneOf("DNS_DOCKER_COMPATIBILITY_MODE", "true", "true", "false") == "true" ? MatchMode.FirstNetwork : MatchMode.AllNetworks,
                 Number("DNS_TTL", DnsOptions.DefaultTtl, 0, 3600)),

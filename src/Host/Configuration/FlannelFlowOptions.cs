@@ -70,4 +70,5 @@ public sealed record FlannelOptions(string Binary, string Interface, IReadOnlyLi
 
 /// <param name="Interval">How often Docker, etcd and the kernel are compared.</param>
 /// <param name="Linger">How long a network that Docker deleted from this host is kept, since its next container may start at once.</param>
-public sealed record ReconcileOptions(TimeSpan Interval, TimeSpan Linger);
+/// <param name="GarbageAge">How long what belongs to nobody in the cluster is kept.</param>
+public sealed record ReconcileOptions(TimeSpan Interval, TimeSpan Linger, TimeSpan GarbageAge);

@@ -3,6 +3,7 @@ using System.Globalization;
 using Docker.DotNet.Models;
 using FlannelFlow.Cluster.Addressing;
 using FlannelFlow.Cluster.Draining;
+using FlannelFlow.Cluster.Garbage;
 using FlannelFlow.Cluster.LoadBalancing;
 using FlannelFlow.Cluster.Mirror;
 
@@ -18,6 +19,7 @@ public static class DockerObjects
 {
     /// <summary>That NetworkDriver.AllocateNetwork gave to the network: what has it is ours, under whatever name the plugin is installed.</summary>
     private const string PoolOption = "flannelflow.pool";
+    private const string VniOption = "flannelflow.vni";
     private const string OwnLabels = "flannelflow.";
     private const int ContainerIdLength = 64;
 
@@ -25,6 +27,20 @@ public static class DockerObjects
         network.Options?.TryGetValue(PoolOption, out var text) == true && IPv4Network.TryParse(text, out var pool, out _)
             ? new NetworkRecord(network.ID, network.Name, pool, network.Internal, network.Attachable, Sorted(network.Labels, _ => true))
             : null;
+
+    public static DockerNetwork AnyNetwork(NetworkResponse network)
+    {
+        ArgumentNullException.ThrowIfNull(network);
+        var options = network.Options ?? new Dictionary<string, string>();
+        return new DockerNetwork(
+            network.ID,
+            options.TryGetValue(PoolOption, out var text) && IPv4Network.TryParse(text, out var pool, out _) ? pool : null,
+            options.TryGetValue(VniOption, out var number) && int.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out var vni) ? vni : null,
+            [
+                .. (network.IPAM?.Config ?? []).Select(config => IPv4Network.TryParse(config.Subnet, out var subnet, out _) ? subnet : (IPv4Network?)null)
+                    .OfType<IPv4Network>(),
+            ]);
+    }
 
     /// <param name="networks">Ours, by id.</param>
     public static ServiceRecord? Service(SwarmService service, IReadOnlyDictionary<string, NetworkRecord> networks)

@@ -1,6 +1,7 @@
 using System.Net;
 using Docker.DotNet;
 using Docker.DotNet.Models;
+using FlannelFlow.Cluster.Garbage;
 using FlannelFlow.Cluster.Mirror;
 
 namespace FlannelFlow.Host.Docker;
@@ -87,6 +88,25 @@ public sealed class DockerTruth(FlannelFlowOptions options) : IDisposable
                 networks.Values,
                 [.. services.Select(service => DockerObjects.Service(service, networks)).OfType<ServiceRecord>()],
                 nodes.Where(node => node.Status?.State == "down").Select(node => node.ID).ToHashSet(StringComparer.Ordinal));
+        },
+        ct);
+
+    /// <summary>All networks that a manager knows, of whichever driver; null if this engine is no manager.</summary>
+    /// <exception cref="DockerUnavailableException">The engine did not answer, or the swarm has no leader.</exception>
+    public Task<IReadOnlyCollection<DockerNetwork>?> NetworksAsync(CancellationToken ct) => AskAsync<IReadOnlyCollection<DockerNetwork>?>(
+        "the swarm's networks",
+        async () =>
+        {
+            try
+            {
+                await _client.Swarm.ListNodesAsync(ct);
+            }
+            catch (DockerApiException no) when (no.ResponseBody?.Contains("not a swarm manager", StringComparison.Ordinal) == true)
+            {
+                return null;
+            }
+
+            return [.. (await _client.Networks.ListNetworksAsync(new NetworksListParameters(), ct)).Select(DockerObjects.AnyNetwork)];
         },
         ct);
 

@@ -1,0 +1,154 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
+using FlannelFlow.EndToEnd.Tests.Harness;
+
+namespace FlannelFlow.EndToEnd.Tests.Faults;
+
+/// <summary>What lives in the lab while faults happen: a container on each host, a service with a task on each, and traffic between them.</summary>
+internal sealed partial class FaultScene(Lab lab)
+{
+    private Container[] _containers = [];
+    private string _vip = "";
+
+    public Lab Lab => lab;
+
+    /// <summary>That things happen to.</summary>
+    public LabHost Host => lab[3];
+
+    public Snapshot Before { get; private set; } = new([], "");
+
+    public string PoolFolder { get; private set; } = "";
+
+    public string Bridge { get; private set; } = "";
+
+    public string Vxlan => Bridge.Replace("ffbr", "flannel", StringComparison.Ordinal);
+
+    /// <summary>Of the container on host 3, at this moment.</summary>
+    public string Veth { get; private set; } = "";
+
+    public async Task BeginAsync()
+    {
+        await lab.CreateNetworkAsync("net1");
+        _containers = await Task.WhenAll(lab.Hosts.Select(host => host.StartAsync($"c{host.Number}", "net1", "--restart", "always")));
+        await lab[1].DockerAsync(
+            "service", "create", "-d", "--name", "web", "--mode", "global", "--network", "net1", "--stop-grace-period", "1s", "lab:latest",
+            "sh", "-c", "mkdir -p /tmp/w && hostname >/tmp/w/index.html && exec httpd -f -h /tmp/w");
+        await Wait.UntilAsync("a task of the service runs on each host, with a VIP", 90, async () =>
+        {
+            var running = await Task.WhenAll(lab.Hosts.Select(host => host.DockerAsync("ps", "-q", "--filter", "label=com.docker.swarm.service.name=web")));
+            _vip = (await lab[1].DockerAsync("service", "inspect", "-f", "{{range .Endpoint.VirtualIPs}}{{.Addr}} {{end}}", "web")).Split('/')[0];
+            return running.All(ids => ids.Trim().Length > 0) && _vip.Length > 0 ? null : string.Join(' ', running);
+        });
+        PoolFolder = (await lab.EtcdAsync("/flannelflow/address-space/pools/")).Keys.Single().Split('/')[^1];
+        Bridge = (await Host.ShAsync("ls /sys/class/net | grep ^ffbr")).Trim();
+        await UntilServedAsync(90);
+
+        // What the names' servers and the leader still have to do after a start is over when two pictures are the same.
+        var earlier = "";
+        await Wait.UntilAsync("the lab is at rest", 90, async () =>
+        {
+            await Task.Delay(TimeSpan.FromSeconds(2), TimeProvider.System, Run.Ct);
+            Before = await PictureAsync();
+            var now = string.Join('\n', Before.Hosts) + Before.Etcd;
+            var same = now == earlier;
+            earlier = now;
+            return same ? null : "it still changes";
+        });
+    }
+
+    /// <summary>Before each fault: which device is whose.</summary>
+    public async Task LookAsync()
+    {
+        var endpoint = (await Host.DockerAsync("inspect", "-f", "{{.NetworkSettings.Networks.net1.EndpointID}}", "c3")).Trim();
+        Veth = "ffv" + endpoint[..11];
+    }
+
+    public Task<PingLoop> PingsAsync() => PingsOfAsync(_containers[0], _containers[1]);
+
+    public async Task LabAsync(params string[] arguments) => (await lab.CommandAsync(arguments)).Checked();
+
+    public async Task DockerdAsync()
+    {
+        await Host.LabAsync("dockerd-start");
+        await NodeReadyAsync();
+    }
+
+    public Task<TimeSpan> NodeReadyAsync() => Wait.UntilAsync($"host {Host.Number} is ready in the swarm", 120, async () =>
+    {
+        var nodes = await lab[1].TryDockerAsync("node", "ls", "--format", "{{.Hostname}} {{.Status}}");
+        return nodes.Out.Contains($"n{Host.Number} Ready", StringComparison.Ordinal) ? null : nodes.All;
+    });
+
+    /// <summary>Kernel, etcd and Docker are as before the fault on every host, and the containers reach each other and the service.</summary>
+    public async Task<TimeSpan> UntilHealedAsync(string fault, int seconds)
+    {
+        var took = await Wait.UntilAsync($"hosts and etcd are as before: {fault}", seconds, async () => Before.Difference(await PictureAsync()));
+        await UntilServedAsync(60);
+        return took;
+    }
+
+    /// <summary>The command that host 3's drift list tells a person.</summary>
+    public async Task<string> UntilToldAsync(string command)
+    {
+        var told = "";
+        await Wait.UntilAsync($"the drift list of host {Host.Number} says {command}", 60, async () =>
+        {
+            told = (await Host.TryShAsync($"{Run.Daemon}/flannelflow drift")).All;
+            return told.Contains(command, StringComparison.Ordinal) ? null : told;
+        });
+        return command;
+    }
+
+    /// <summary>Each host's drift list is empty.</summary>
+    public Task<TimeSpan> UntilNoDriftAsync() => Wait.UntilAsync("no host finds a difference", 60, async () =>
+    {
+        var said = await Task.WhenAll(lab.Hosts.Select(host => host.TryShAsync($"{Run.Daemon}/flannelflow drift")));
+        return said.All(one => one.Ok) ? null : string.Join('\n', said.Select(one => one.All));
+    });
+
+    public async Task NoAddressTwiceAsync()
+    {
+        var said = await Task.WhenAll(lab.Hosts.Select(host => host.ShAsync(
+            "docker ps -q | xargs -r docker inspect -f '{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}{{.Name}}' | grep -E '^10\\.1[2-4]' || true")));
+        var held = said.SelectMany(lines => lines.Split('\n', StringSplitOptions.RemoveEmptyEntries)).Select(line => line.Split(' ')[0]).ToList();
+        Assert.Equal(held.Distinct().Count(), held.Count);
+    }
+
+    private static Task<PingLoop> PingsOfAsync(Container one, Container other) => other.AddressAsync().ContinueWith(
+        address => one.PingLoopAsync(address.Result), Run.Ct, TaskContinuationOptions.OnlyOnRanToCompletion, TaskScheduler.Default).Unwrap();
+
+    private Task<TimeSpan> UntilServedAsync(int seconds) => Wait.UntilAsync("every container reaches every other, and the service", seconds, async () =>
+    {
+        foreach (var one in _containers)
+        {
+            foreach (var other in _containers.Where(other => other != one))
+            {
+                var address = await lab[other.Host.Number].TryDockerAsync("inspect", "-f", "{{.NetworkSettings.Networks.net1.IPAddress}}", other.Name);
+                if (!address.Ok || !await one.ReachesAsync(address.Out.Trim())) return $"{one.Name} does not reach {other.Name}: {address.All}";
+            }
+
+            var asked = await one.TryExecAsync("timeout", "5", "wget", "-q", "-O", "-", $"http://{_vip}/");
+            if (!asked.Ok) return $"{one.Name} does not reach the service: {asked.All}";
+        }
+
+        return null;
+    });
+
+    /// <summary>Without ids, addresses, and what Docker keeps of tasks that ended; the order of lines, and of elements in one, does not count.</summary>
+    private async Task<Snapshot> PictureAsync()
+    {
+        var snapshot = Normal.Of((await lab.SnapshotAsync()).WithoutProvisional());
+        return new Snapshot([.. snapshot.Hosts.Select(Plain)], Plain(snapshot.Etcd));
+    }
+
+    private static string Plain(string text) => string.Join('\n', TaskIds().Replace(text, "ID").Split('\n')
+        .Where(line => !line.StartsWith("container web.", StringComparison.Ordinal))
+        .Select(line => line.Contains("elements = {", StringComparison.Ordinal) || line.Contains("ADDRESS", StringComparison.Ordinal)
+            ? string.Join(' ', line.Split([' ', ','], StringSplitOptions.RemoveEmptyEntries).Order(StringComparer.Ordinal)) : line)
+        .Order(StringComparer.Ordinal));
+
+    [GeneratedRegex("(?<![0-9a-z])[0-9a-z]{25}(?![0-9a-z])")]
+    private static partial Regex TaskIds();
+
+    public static string Seconds(TimeSpan time) => time.TotalSeconds.ToString("F1", CultureInfo.InvariantCulture);
+}
