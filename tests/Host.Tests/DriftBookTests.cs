@@ -68,6 +68,19 @@ public sealed class DriftBookTests : IDisposable
         Assert.Equal("docker restart web", _book.View().Standing.Single().Command);
     }
 
+    [Fact]
+    public void LoadBalancers_AreComparedByALoopOfTheirOwn_WhichAloneEndsTheirDifferences()
+    {
+        var service = new Difference(DriftKind.LoadBalancer, "service-publish/web", "gone");
+        _book.BalancersLooked([(service, "service-publish")]);
+        Assert.Equal(("service-publish", 1), (_book.View().Standing.Single().Workflow, _book.View().Totals[DriftKind.LoadBalancer]));
+        _book.Looked([], trouble: null);
+        _book.BalancersLooked([(service, "service-publish")]);
+        Assert.Single(_book.View().Standing);
+        _book.BalancersLooked([]);
+        Assert.Equal((0, 1), (_book.View().Standing.Count, _book.View().Mended.Count));
+    }
+
     private static Difference Bridge { get; } =
         new(DriftKind.Device, "net1 ffbr.6514", "the bridge is gone") { Mend = new StartWorkflow("network-restore", "network-restore/net1", []) };
 

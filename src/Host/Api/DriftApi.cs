@@ -8,5 +8,5 @@ public static class DriftApi
     public const string DriftPath = "/api/v1/drift";
 
     public static void MapDrift(this IEndpointRouteBuilder routes) =>
-        routes.MapApi("GET", DriftPath, http => Task.FromResult(http.RequestServices.GetRequiredService<DriftBook>().View()));
+        routes.MapApi("GET", DriftPath, http => Task.FromResult<object>(http.RequestServices.GetRequiredService<DriftBook>().View()));
 }

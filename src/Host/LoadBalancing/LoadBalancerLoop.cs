@@ -119,11 +119,9 @@ public sealed class LoadBalancerLoop(
         if (text == _settled) return _progress.Seen([], state);
 
         var steps = BalancingPlan.Of(wanted, frames, await balancer.ReadAsync(ct), await MarksAsync(ct), balancing.SchedulerOf, lingering);
-        if (text == _held)
-        {
-            foreach (var step in steps) drift.Found(new Difference(DriftKind.LoadBalancer, step.Key, $"the kernel's load balancers were changed by another hand: {step.Key}"), step.Start.DefinitionId);
-        }
-
+        drift.BalancersLooked(text == _held
+            ? [.. steps.Select(step => (new Difference(DriftKind.LoadBalancer, step.Key, $"the kernel's load balancers were changed by another hand: {step.Key}"), step.Start.DefinitionId))]
+            : []);
         if (steps.IsEmpty) _held = text;
         foreach (var step in steps.Where(step => !_failed.Contains(step.Key)))
         {

@@ -64,25 +64,25 @@ public sealed class DriftBook : IDisposable
             var now = _time.GetUtcNow();
             (_looked, _trouble) = (trouble is null ? now : _looked, trouble);
             foreach (var difference in found) SeenLocked(difference, now);
-            if (trouble is null)
-            {
-                var seen = found.Select(difference => difference.Key).ToHashSet(StringComparer.Ordinal);
-                foreach (var entry in _entries.Values.Where(entry => !seen.Contains(entry.Difference.Key)).ToList()) GoneLocked(entry, now);
-            }
-
+            if (trouble is null) EndLocked(found, isOfBalancers: false, now);
             return [.. _entries.Values.Where(entry => entry.Looks >= 2 && entry.Difference.Mend is not null && now >= entry.DueAt).Select(entry => entry.Difference)];
         }
     }
 
-    /// <summary>A difference that another loop found, and mends at once by the workflow that is named.</summary>
-    public void Found(Difference difference, string workflow)
+    /// <summary>What the loop of the load balancers found to have drifted, and mends at once by the workflows that are named; what is not among it is gone.</summary>
+    public void BalancersLooked(IReadOnlyCollection<(Difference Difference, string Workflow)> found)
     {
         lock (_gate)
         {
             var now = _time.GetUtcNow();
-            SeenLocked(difference, now);
-            SeenLocked(difference, now);
-            _entries[difference.Key].Workflow = workflow;
+            foreach (var (difference, workflow) in found)
+            {
+                if (!_entries.ContainsKey(difference.Key)) SeenLocked(difference, now);
+                SeenLocked(difference, now);
+                _entries[difference.Key].Workflow = workflow;
+            }
+
+            EndLocked(found.Select(one => one.Difference), isOfBalancers: true, now);
         }
     }
 
@@ -134,6 +134,13 @@ public sealed class DriftBook : IDisposable
         if (++entry.Looks != 2) return;
         _totals[difference.Kind] = _totals.GetValueOrDefault(difference.Kind) + 1;
         _found.Add(1, new KeyValuePair<string, object?>("kind", difference.Kind.ToString()));
+    }
+
+    private void EndLocked(IEnumerable<Difference> standing, bool isOfBalancers, DateTimeOffset now)
+    {
+        var seen = standing.Select(difference => difference.Key).ToHashSet(StringComparer.Ordinal);
+        foreach (var entry in _entries.Values.Where(entry => entry.Difference.Kind == DriftKind.LoadBalancer == isOfBalancers && !seen.Contains(entry.Difference.Key)).ToList())
+            GoneLocked(entry, now);
     }
 
     private void GoneLocked(Entry entry, DateTimeOffset now)

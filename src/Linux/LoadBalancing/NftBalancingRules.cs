@@ -39,6 +39,9 @@ internal sealed class NftBalancingRules : IBalancingRules
 
     private readonly NftTable _table;
 
+    /// <summary>Whether the last reading found the table: another hand may have deleted it.</summary>
+    private bool _isThere = true;
+
     private NftBalancingRules(NftTable table) => _table = table;
 
     public string Kind => "nftables";
@@ -55,7 +58,9 @@ internal sealed class NftBalancingRules : IBalancingRules
     public async Task<HashSet<BalancingRule>> ReadAsync(CancellationToken ct)
     {
         var rules = new HashSet<BalancingRule>();
-        foreach (var entry in await _table.ListJsonAsync(ct) ?? [])
+        var table = await _table.ListJsonAsync(ct);
+        _isThere = table is not null;
+        foreach (var entry in table ?? [])
         {
             if (entry?["map"] is { } map && Text(map["name"]) == "marks")
             {
@@ -80,7 +85,8 @@ internal sealed class NftBalancingRules : IBalancingRules
     public async Task ApplyAsync(IReadOnlyCollection<BalancingRule> removed, IReadOnlyCollection<BalancingRule> added, CancellationToken ct)
     {
         List<string> commands = [.. Commands("delete", removed), .. Commands("add", added)];
-        if (commands.Count > 0) await _table.ApplyAsync(commands, ct);
+        if (commands.Count > 0) await _table.ApplyAsync(_isThere ? commands : [.. Frame, .. commands], ct);
+        _isThere = true;
     }
 
     public Task ClearAsync(CancellationToken ct) => _table.DeleteAsync(ct);

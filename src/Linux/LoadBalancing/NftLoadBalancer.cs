@@ -46,6 +46,9 @@ internal sealed class NftLoadBalancer : ILoadBalancer
         $"add rule {Own} refused ct direction original ip daddr @vips meta l4proto udp reject",
     ];
 
+    /// <summary>How many rules each of its chains has.</summary>
+    private static readonly Dictionary<string, int> FrameRules = new(StringComparer.Ordinal) { ["arriving"] = 1, ["local"] = 1, ["sources"] = 2, ["refused"] = 2 };
+
     private static readonly TransportProtocol[] Protocols = Enum.GetValues<TransportProtocol>();
 
     private readonly NftTable _table;
@@ -53,6 +56,9 @@ internal sealed class NftLoadBalancer : ILoadBalancer
     private readonly ConntrackNetlink _conntrack;
     private readonly SemaphoreSlim _gate = new(1, 1);
     private HashSet<NftElement>? _elements;
+
+    /// <summary>Whether the last reading found <see cref="Frame"/>: another hand may have deleted the table, or emptied its chains.</summary>
+    private bool _isFramed = true;
 
     private NftLoadBalancer(NftTable table, VipDevices devices, ConntrackNetlink conntrack) =>
         (_table, _devices, _conntrack) = (table, devices, conntrack);
@@ -78,7 +84,7 @@ internal sealed class NftLoadBalancer : ILoadBalancer
         List<BalancedNetwork> networks = [.. devices.Select(device =>
             new BalancedNetwork(device.Frame, [.. device.Vips.Where(services.ContainsKey).Select(vip => services[vip])]))];
         // What Apply would do to have just these whole, is what there is beside them.
-        return new LoadBalancerTables(networks, Plan(devices, _elements!, networks).ToLines());
+        return new LoadBalancerTables(networks, [.. FrameLines(), .. Plan(devices, _elements!, networks).ToLines()]);
     }
 
     public async Task<IReadOnlyList<string>> ApplyAsync(IReadOnlyList<BalancedNetwork> networks, CancellationToken ct)
@@ -86,7 +92,7 @@ internal sealed class NftLoadBalancer : ILoadBalancer
         Wanted.Check(networks, Schedulers);
         using var turn = await TurnAsync(ct);
         var devices = await ReadAllAsync(ct);
-        return await ExecuteAsync(Plan(devices, _elements!, networks), ct);
+        return [.. FrameLines(), .. await ExecuteAsync(Plan(devices, _elements!, networks), ct)];
     }
 
     public async Task<IReadOnlyList<string>> EnsureServiceAsync(NetworkFrame frame, VirtualService service, CancellationToken ct)
@@ -173,7 +179,9 @@ internal sealed class NftLoadBalancer : ILoadBalancer
     private async Task<HashSet<NftElement>> ReadElementsAsync(CancellationToken ct)
     {
         var elements = new HashSet<NftElement>();
-        foreach (var entry in await _table.ListJsonAsync(ct) ?? [])
+        var table = await _table.ListJsonAsync(ct);
+        _isFramed = FrameRules.All(frame => table?.Count(entry => entry?["rule"]?["chain"]?.GetValue<string>() == frame.Key) == frame.Value);
+        foreach (var entry in table ?? [])
         {
             if (entry?["map"] is { } map) elements.UnionWith(NftService.Read(map, isMap: true));
             if (entry?["set"] is { } set) elements.UnionWith(NftService.Read(set, isMap: false));
@@ -271,9 +279,9 @@ internal sealed class NftLoadBalancer : ILoadBalancer
     private async Task ChangeTableAsync(
         IReadOnlyList<NftElement> removed, IReadOnlyList<NftElement> added, IReadOnlyList<VirtualService> services, CancellationToken ct)
     {
-        if (removed.Count + added.Count == 0) return;
+        if (removed.Count + added.Count == 0 && _isFramed) return;
         var touched = removed.Concat(added).Where(element => element.Set is "weights" or "schedulers" or "ways").Select(Vip).ToHashSet();
-        var commands = new List<string>();
+        List<string> commands = _isFramed ? [] : [.. Frame];
         // 1. Chains, as the elements of "ways" name them.
         foreach (var service in services.Where(service => touched.Contains(service.Vip.ToString())))
         {
@@ -302,6 +310,7 @@ internal sealed class NftLoadBalancer : ILoadBalancer
         _elements = null;   // until it is known that the change was made
         await _table.ApplyAsync(commands, ct);
         _elements = after;
+        _isFramed = true;
         await ForgetAsync(removed, added, ct);
     }
 
@@ -317,6 +326,8 @@ internal sealed class NftLoadBalancer : ILoadBalancer
                 [.. entries.Where(entry => gone.Contains($"{vip} . {entry.Answerer.Address} . {NftJson.Name((TransportProtocol)entry.Protocol)}"))], ct);
         }
     }
+
+    private IEnumerable<string> FrameLines() => _isFramed ? [] : [$"making table {Own}"];
 
     private static string Vip(NftElement element) => element.Key.Split(" . ")[0];
 

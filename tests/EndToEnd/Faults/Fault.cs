@@ -83,7 +83,7 @@ internal static class AllFaults
         ByHand("the routes to the other hosts: ip route del", scene => $"for r in $(ip route show dev {scene.Vxlan} | awk '{{print $1}}'); do ip route del $r dev {scene.Vxlan}; done"),
         ByHand("the entries of the tunnel: bridge fdb del, ip neigh flush", scene =>
             $"bridge fdb show dev {scene.Vxlan} | awk '/dst/ {{print $1, $3}}' | while read mac dst; do bridge fdb del $mac dev {scene.Vxlan} dst $dst; done; ip neigh flush dev {scene.Vxlan} nud all"),
-        ByHand("the rules in the table filter: iptables -F DOCKER-USER", _ => "iptables -F DOCKER-USER", isShort: true),
+        ByHand("our rules in DOCKER-USER", _ => "iptables -S DOCKER-USER | grep flannelflow | sed 's/^-A/-D/' | while read -r rule; do iptables $rule; done", isShort: true),
         ByHand("the rules of the isolation: nft delete table", _ => "nft delete table inet flannelflow"),
         ByHand("the load balancers: ipvsadm -C, nft delete table", _ => "[ ! -s /proc/net/ip_vs ] || ipvsadm -C; nft list tables | grep -q 'table ip flannelflow' && nft delete table $(nft list tables | sed -n 's/^table \\(ip flannelflow[^ ]*\\).*/\\1/p' | head -n 1); true", isShort: true),
         ByHand("flanneld's subnet file", scene => $"rm /var/lib/flannelflow/networks/{scene.PoolFolder}/subnet.env"),

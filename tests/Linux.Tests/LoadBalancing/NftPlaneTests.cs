@@ -41,4 +41,22 @@ public sealed class NftPlaneTests(BalancedHost host) : LoadBalancerContract(host
         await Balancer.ApplyAsync(networks, Ct);
         Assert.Equal(LoadBalancerTables.ToText(networks), await TextAsync());
     }
+
+    [Theory]
+    [InlineData("delete table ip flannelflow-nat")]
+    [InlineData("flush chain ip flannelflow-nat arriving")]
+    public async Task Ensure_AndApply_MakeTheTableAnew_ThatAnotherHandTookAway(string command)
+    {
+        BalancedNetwork[] networks = [Network(Service("one", "three"))];
+        await Balancer.ApplyAsync(networks, Ct);
+        var whole = await Host.Commands.RunCheckedAsync("nft", ["list", "table", "ip", "flannelflow-nat"], null, Ct);
+        await Host.Commands.RunCheckedAsync("nft", [.. command.Split(' ')], null, Ct);
+        Assert.Contains("stray making table ip flannelflow-nat", await TextAsync(), StringComparison.Ordinal);
+        await Balancer.EnsureServiceAsync(networks[0].Frame, networks[0].Services[0], Ct);
+        await Balancer.ApplyAsync(networks, Ct);
+        Assert.Equal(LoadBalancerTables.ToText(networks), await TextAsync());
+        Assert.Equal(Words(whole), Words(await Host.Commands.RunCheckedAsync("nft", ["list", "table", "ip", "flannelflow-nat"], null, Ct)));
+
+        static IEnumerable<string> Words(string text) => text.Split([' ', '\n', '\t', ','], StringSplitOptions.RemoveEmptyEntries).Order(StringComparer.Ordinal);
+    }
 }
