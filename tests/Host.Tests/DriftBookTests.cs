@@ -28,7 +28,7 @@ public sealed class DriftBookTests : IDisposable
         var view = _book.View();
         Assert.Empty(view.Standing);
         Assert.Equal((TimeSpan.FromSeconds(5), "w1"), (view.Mended.Single().Took, view.Mended.Single().Workflow));
-        Assert.Equal(1, view.Totals[DriftKind.Device]);
+        Assert.Equal([new DriftTotal(DriftKind.Device, 1)], view.Totals);
     }
 
     [Fact]
@@ -73,7 +73,8 @@ public sealed class DriftBookTests : IDisposable
     {
         var service = new Difference(DriftKind.LoadBalancer, "service-publish/web", "gone");
         _book.BalancersLooked([(service, "service-publish")]);
-        Assert.Equal(("service-publish", 1), (_book.View().Standing.Single().Workflow, _book.View().Totals[DriftKind.LoadBalancer]));
+        Assert.Equal("service-publish", _book.View().Standing.Single().Workflow);
+        Assert.Equal([new DriftTotal(DriftKind.LoadBalancer, 1)], _book.View().Totals);
         _book.Looked([], trouble: null);
         _book.BalancersLooked([(service, "service-publish")]);
         Assert.Single(_book.View().Standing);

@@ -18,9 +18,11 @@ public sealed record MendedDrift(DriftKind Kind, string Subject, string Text, Da
 /// <param name="Trouble">Why not all could be compared in the last look.</param>
 /// <param name="Standing">Seen in two looks or more.</param>
 /// <param name="Mended">The latest ones, the newest first.</param>
-/// <param name="Totals">Since this daemon began, by kind: how many were found that did not go by themselves.</param>
+/// <param name="Totals">Since this daemon began: how many were found that stood for two looks or more.</param>
 public sealed record DriftView(
-    DateTimeOffset? Looked, string? Trouble, IReadOnlyList<StandingDrift> Standing, IReadOnlyList<MendedDrift> Mended, IReadOnlyDictionary<DriftKind, long> Totals);
+    DateTimeOffset? Looked, string? Trouble, IReadOnlyList<StandingDrift> Standing, IReadOnlyList<MendedDrift> Mended, IReadOnlyList<DriftTotal> Totals);
+
+public sealed record DriftTotal(DriftKind Kind, long Count);
 
 /// <summary>What differs on this host over time: when a difference counts, when its workflow is due again, and what was mended.</summary>
 /// <remarks>
@@ -116,7 +118,7 @@ public sealed class DriftBook : IDisposable
                             entry.Difference.Kind, entry.Difference.Subject, entry.Difference.Text, entry.Since, entry.Workflow, entry.Difference.Command, entry.Begun)),
                 ],
                 [.. _mended.Reverse()],
-                new Dictionary<DriftKind, long>(_totals));
+                [.. _totals.OrderBy(total => total.Key).Select(total => new DriftTotal(total.Key, total.Value))]);
         }
     }
 
