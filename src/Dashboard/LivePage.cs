@@ -11,6 +11,9 @@ public abstract class LivePage : ComponentBase, IDisposable
     private readonly CancellationTokenSource _closed = new();
     private IDisposable? _following;
     private bool _isReading;
+    private bool _isOutOfDate;
+
+    protected LivePage() => Closed = _closed.Token;
 
     [Inject]
     private IServiceProvider Services { get; set; } = null!;
@@ -18,7 +21,8 @@ public abstract class LivePage : ComponentBase, IDisposable
     /// <summary>Why what is shown may be old or lack something; null: it does not.</summary>
     protected string? Trouble { get; set; }
 
-    protected CancellationToken Closed => _closed.Token;
+    /// <summary>Cancelled when the page is left; also to be read after that.</summary>
+    protected CancellationToken Closed { get; }
 
     public void Dispose()
     {
@@ -39,12 +43,30 @@ public abstract class LivePage : ComponentBase, IDisposable
 
     protected async Task RefreshAsync()
     {
-        if (_isReading || _closed.IsCancellationRequested) return;
+        // Asked meanwhile for something else, perhaps: it is read again.
+        _isOutOfDate = true;
+        if (_isReading) return;
         _isReading = true;
         try
         {
-            Trouble = null;
+            while (_isOutOfDate && !_closed.IsCancellationRequested)
+            {
+                _isOutOfDate = false;
+                await ReadOnceAsync();
+            }
+        }
+        finally
+        {
+            _isReading = false;
+        }
+    }
+
+    private async Task ReadOnceAsync()
+    {
+        try
+        {
             await ReadAsync();
+            Trouble = null;
         }
         catch (Exception passing) when (passing is EtcdException or RuntimeStoppedException or HostSilentException or KeyNotFoundException or BadRequestException or AlterationRefusedException)
         {
@@ -53,10 +75,6 @@ public abstract class LivePage : ComponentBase, IDisposable
         catch (OperationCanceledException) when (_closed.IsCancellationRequested)
         {
             // Nobody looks any more.
-        }
-        finally
-        {
-            _isReading = false;
         }
     }
 
@@ -70,8 +88,17 @@ public abstract class LivePage : ComponentBase, IDisposable
 
     private async Task ChangedAsync()
     {
-        if (_closed.IsCancellationRequested) return;
-        await RefreshAsync();
-        StateHasChanged();
+        // Nothing is due that is being read.
+        if (_isReading || _closed.IsCancellationRequested) return;
+        try
+        {
+            await RefreshAsync();
+            if (!_closed.IsCancellationRequested) StateHasChanged();
+        }
+        catch (Exception broken)
+        {
+            // To the page's error boundary, and the log: nobody else awaits this.
+            await DispatchExceptionAsync(broken);
+        }
     }
 }

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Http.Headers;
+using System.Net.Sockets;
 using FlannelFlow.Activities.Draining;
 using FlannelFlow.Cluster;
 using FlannelFlow.Cluster.Access;
@@ -18,8 +19,6 @@ using FlannelFlow.Operations.Access;
 using FlannelFlow.Workflows;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
-using Microsoft.AspNetCore.Hosting.Server;
-using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
@@ -69,7 +68,7 @@ public sealed class TestHost : IAsyncDisposable
 
     public IServiceProvider Services => _app.Services;
 
-    public Uri Address { get; private set; } = null!;
+    public required Uri Address { get; init; }
 
     public static async Task<TestHost> StartAsync(
         EtcdProcess etcd, ClusterKeys keys, string name, IReadOnlyDictionary<string, string?>? settings = null, CancellationToken ct = default)
@@ -81,6 +80,7 @@ public sealed class TestHost : IAsyncDisposable
             ["RUNTIME_DIRECTORY"] = folder,
             ["HOST_NAME"] = name,
             ["Flannel:Binary"] = Environment.ProcessPath,
+            ["DASHBOARD_ADDRESS"] = $"127.0.0.1:{FreePort()}",
         }.Concat(settings ?? new Dictionary<string, string?>()).GroupBy(one => one.Key).ToDictionary(group => group.Key, group => group.Last().Value)).Build();
         var options = new ConfigurationReader(configuration).Read();
 
@@ -104,12 +104,13 @@ public sealed class TestHost : IAsyncDisposable
             .AddSingleton<OperationsStore>().AddSingleton<DrainWriter>().AddSingleton<OpenDrains>()
             .AddSingleton<RequestLoop>().AddSingleton<SummaryPublisher>()
             .AddOperations();
-        builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0));
+        var network = NetworkSocket.Bind(options.Access, Serilog.Core.Logger.None)!;
+        network.Listen(builder, options.Access);
         var app = builder.Build();
         var doors = app.Services.GetRequiredService<Doors>();
         app.Use((http, next) => doors.EnterAsync(http, _ => next(http)));
         app.MapOperations();
-        var host = new TestHost(name, store, keys, runtime, app, folder);
+        var host = new TestHost(name, store, keys, runtime, app, folder) { Address = new Uri($"{(options.Access.IsTls ? "https" : "http")}://{network.Endpoint}") };
         await host.StartAsync(ct);
         return host;
     }
@@ -129,7 +130,10 @@ public sealed class TestHost : IAsyncDisposable
 
     public HttpClient Client(string? token = null)
     {
-        var client = new HttpClient(new HttpClientHandler { AllowAutoRedirect = false, UseCookies = false }) { BaseAddress = Address };
+        var handler = new HttpClientHandler { AllowAutoRedirect = false, UseCookies = false };
+        // The certificate was made by the test.
+        if (Address.Scheme == Uri.UriSchemeHttps) handler.ServerCertificateCustomValidationCallback = (_, _, _, _) => true;
+        var client = new HttpClient(handler) { BaseAddress = Address };
         if (token is not null) client.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", token);
         return client;
     }
@@ -170,6 +174,12 @@ public sealed class TestHost : IAsyncDisposable
         await Services.GetRequiredService<RequestLoop>().StartAsync(ct);
         await Services.GetRequiredService<SummaryPublisher>().StartAsync(ct);
         await _app.StartAsync(ct);
-        Address = new Uri(_app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First());
+    }
+
+    private static int FreePort()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 }
