@@ -13,6 +13,7 @@ using FlannelFlow.Cluster.Garbage;
 using FlannelFlow.Cluster.LoadBalancing;
 using FlannelFlow.Cluster.Mirror;
 using FlannelFlow.Cluster.Pools;
+using FlannelFlow.Linux.Firewall;
 using FlannelFlow.Linux.LoadBalancing;
 using FlannelFlow.Linux.Netlink;
 using FlannelFlow.Workflows;
@@ -31,6 +32,7 @@ public sealed class ActivitySet(
     HostLeases leases,
     ForwardingRules rules,
     RouteNetlink netlink,
+    Iptables iptables,
     IDockerSandboxes sandboxes,
     DnsServers dns,
     MarkAllocator marks,
@@ -62,7 +64,7 @@ public sealed class ActivitySet(
         .Add(new StopFlannel(flannel))
         .Add(new ReleaseSubnetLease(leases))
         .Add(new DeleteFlannelEnv(networks))
-        .Add(new CreateBridge(networks, netlink))
+        .Add(new CreateBridge(networks, netlink, iptables))
         .Add(new InstallForwardingRules(rules, networks))
         .Add(new RemoveForwardingRules(rules, networks))
         .Add(new RemoveNetworkDevices(netlink))

@@ -189,7 +189,7 @@ public sealed class ConnectionDrainTests : IAsyncLifetime
     {
         var terms = DrainTerms.Default with { Poll = TimeSpan.FromMilliseconds(20), MinimumGrace = TimeSpan.Zero, FixedLimit = limit, StopGrace = limit };
         var catalog = new ActivitySet(
-            null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, _kernel, _mirror, new ConnectionSampler(_kernel, TimeProvider.System),
+            null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, _kernel, _mirror, new ConnectionSampler(_kernel, TimeProvider.System),
             _open, terms, _metrics, null!, null!, null!, NullLoggerFactory.Instance, TimeProvider.System).Catalog();
         _runtime = await WorkflowRuntime.OpenAsync(
             new WorkflowRuntimeOptions { JournalPath = Path.Combine(_folder, "journal.db"), Classify = ActivitySet.Classify },

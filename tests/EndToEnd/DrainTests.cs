@@ -182,7 +182,7 @@ public sealed partial class DrainTests(DrainingHosts lab) : IAsyncLifetime
     }
 
     /// <summary>Until exactly so many tasks run, the update is over, and nothing else of the service runs any more.</summary>
-    private Task<TimeSpan> RunningAsync(string service, int replicas, string nodes = "") => Wait.UntilAsync($"{replicas} tasks of {service} run {nodes}", 300, async () =>
+    private Task<TimeSpan> RunningAsync(string service, int replicas, string nodes = "") => Wait.UntilAsync($"{replicas} tasks of {service} run {nodes}", Run.IsLong ? 900 : 300, async () =>
     {
         var state = await lab[1].ShAsync($"docker service inspect -f '{{{{if .UpdateStatus}}}}{{{{.UpdateStatus.State}}}}{{{{end}}}}' {service}");
         var tasks = (await lab[1].ShAsync($"docker service ps --no-trunc --format '{{{{.Node}}}} {{{{.DesiredState}}}} {{{{.CurrentState}}}}' {service}")).Split('\n', StringSplitOptions.RemoveEmptyEntries);

@@ -52,8 +52,16 @@ public sealed class InstallTests(FreshMachines lab)
         Assert.True(result.Failed == 0, result.ToString());
         Assert.True(result.Requests > 100, $"hardly anything was asked: {result}");
 
-        // A daemon that is killed comes back by itself; so does all of it with the machine.
+        // A daemon that is killed comes back by itself; so does all of it with a machine that lost its power.
         await lab[3].ShAsync("systemctl kill -s KILL flannelflow; for i in $(seq 300); do systemctl is-active -q flannelflow && exit 0; sleep 0.1; done; exit 1");
+        await lab[3].LabAsync("crash");
+        await lab[3].LabAsync("boot");
+        await Wait.UntilAsync("host 3 serves as before", 120, async () =>
+        {
+            if (await lab[3].TryShAsync("systemctl is-active flannelflow docker") is { Ok: false } inactive) return inactive.All;
+            var answers = await client.TryExecAsync("sh", "-c", $"set -o pipefail; traffic ask {vip} 80 15 | sort -u");
+            return answers.Ok && answers.Out.Split('\n', StringSplitOptions.RemoveEmptyEntries).Length == 3 ? null : answers.All;
+        });
 
         // Not while it is in use.
         refused = await lab[1].TryShAsync("flannelflow uninstall");

@@ -1,5 +1,6 @@
 using FlannelFlow.Cluster.Addressing;
 using FlannelFlow.Linux;
+using FlannelFlow.Linux.Firewall;
 using FlannelFlow.Linux.Netlink;
 using FlannelFlow.Workflows;
 
@@ -9,7 +10,7 @@ namespace FlannelFlow.Activities.Networks;
 /// The network's bridge stands, with the first address of the host's subnet, and is up. The kernel's route of that subnet comes with the
 /// address; flanneld keeps the routes to the other hosts'.
 /// </summary>
-public sealed class CreateBridge(HostNetworks networks, RouteNetlink netlink) : Activity<CreateBridge.In, Nothing>
+public sealed class CreateBridge(HostNetworks networks, RouteNetlink netlink, Iptables iptables) : Activity<CreateBridge.In, Nothing>
 {
     /// <param name="Mtu">Bytes.</param>
     public sealed record In(string NetworkId, int Vni, string HostSubnet, int Mtu);
@@ -35,8 +36,20 @@ public sealed class CreateBridge(HostNetworks networks, RouteNetlink netlink) : 
                 await netlink.DeleteAddressAsync(other, ct);
         }
 
-        Sysctl.Write("net/ipv4/ip_forward", "1");
+        await EnsureForwardingAsync(ct);
         return Nothing.Instance;
+    }
+
+    /// <summary>
+    /// Whoever turns forwarding on makes a router of the host, and has to see that it does not forward for everybody. dockerd does so (moby
+    /// libnetwork/drivers/bridge/setup_ip_forwarding.go), but only if it finds forwarding off: after a reboot we may come first.
+    /// </summary>
+    private async Task EnsureForwardingAsync(CancellationToken ct)
+    {
+        const string forwarding = "net/ipv4/ip_forward";
+        if (Sysctl.Read(forwarding) != "0") return;
+        await iptables.DropByDefaultAsync("filter", "FORWARD", ct);
+        Sysctl.Write(forwarding, "1");
     }
 
     public override async Task CompensateAsync(In input, Nothing? output, ActivityExecution execution, CancellationToken ct) =>

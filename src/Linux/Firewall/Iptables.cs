@@ -97,6 +97,10 @@ public sealed class Iptables(CommandRunner runner)
         return runner.RunCheckedAsync("iptables-restore", ["--noflush", "-w", LockWait], batch.EndsWith('\n') ? batch : batch + "\n", ct);
     }
 
+    /// <summary>Gives a chain of the kernel's the policy DROP: what no rule accepts is dropped. The policy is everybody's, and nobody's to take back.</summary>
+    public Task DropByDefaultAsync(string table, string chain, CancellationToken ct) =>
+        runner.RunCheckedAsync("iptables", ["-w", LockWait, "-t", table, "-P", chain, "DROP"], null, ct);
+
     /// <summary>Empties and deletes a chain of our own. Rules that jump to it must be gone.</summary>
     /// <returns>False if there was none.</returns>
     public async Task<bool> DeleteChainAsync(string table, string chain, CancellationToken ct)
