@@ -42,8 +42,8 @@ public sealed class HostUpkeep(
 
     public async Task<IReadOnlyList<string>> FindDifferencesAsync(DriftScope? scope, CancellationToken ct)
     {
-        // What drifted was looked at twice before sync began.
-        if (scope is null) return [.. (await CompareAllAsync(ct)).Select(difference => difference.Key).Where(book.IsDue)];
+        // What drifted was looked at twice before sync began. A bridge can be made anew while etcd is away.
+        if (scope is null) return [.. (await CompareAsync(ct)).Found.Select(difference => difference.Key).Where(book.IsDue)];
         var first = await KeysAsync();
         if (first.Count == 0) return [];
         await Task.Delay(SecondLook, time, ct);
