@@ -144,6 +144,7 @@ public sealed class InstallPlanTests
         Assert.DoesNotContain(steps, step => step.Text.Contains("before-flannelflow", StringComparison.Ordinal));
 
         (steps, _) = InstallPlan.Uninstall(Installed with { IsPackage = true }, purge: false, force: false);
+        Assert.Contains(steps, step => step.Text == "delete /usr/lib/flannelflow/current");
         Assert.DoesNotContain(steps, step => step.Text is "delete /usr/lib/flannelflow" or "delete /usr/bin/flannelflow" or "delete /var/lib/flannelflow");
     }
 

@@ -108,7 +108,12 @@ public static class InstallPlan
         steps.Add(new InstallStep.ClearKernel());
         if (facts.Modules is not null) steps.Add(new InstallStep.Delete(ModulesFile));
         if (facts.HasDaemonJsonBackup) steps.Add(new InstallStep.Delete(DaemonJsonBackup));
-        if (!facts.IsPackage)
+        if (facts.IsPackage)
+        {
+            // The rest is dpkg's, which knows nothing of this link.
+            if (facts.CurrentVersion is not null) steps.Add(new InstallStep.Delete(Current));
+        }
+        else
         {
             if (facts.IsLinked) steps.Add(new InstallStep.Delete(Link));
             if (facts.CurrentVersion is not null) steps.Add(new InstallStep.Delete(Home));
