@@ -23,6 +23,8 @@ kmod            /usr/sbin/modprobe        dockerd loads kernel modules where the
 procps          /usr/bin/pgrep            finding processes
 util-linux      /usr/bin/nsenter          entering namespaces
 chromium        /usr/bin/chromium         a browser to look at the dashboard with
+fonts-dejavu-core /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf  letters for that browser
+bsdextrautils   /usr/bin/column           the table of bench/all
 dnsutils        /usr/bin/dig              asking our DNS servers, over UDP and TCP
 dnsperf         /usr/bin/dnsperf          loading them
 dnsmasq-base    /usr/sbin/dnsmasq         a peer to measure them with

@@ -1,7 +1,7 @@
+using System.Diagnostics;
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
-using System.Text.Json;
 using FlannelFlow.Linux.Firewall;
 using FlannelFlow.Linux.LoadBalancing;
 
@@ -119,8 +119,17 @@ public sealed class Installer(CommandRunner runner)
     private static bool IsCurrent(string? pid, string target)
     {
         if (pid is null or "0" or "" || LinkTarget($"/proc/{pid}/exe") != target + "/flannelflow") return false;
-        var started = File.GetLastWriteTimeUtc($"/proc/{pid}/cmdline");
-        return new[] { InstallPlan.EnvironmentFile, InstallPlan.UnitFile }.All(file => !File.Exists(file) || File.GetLastWriteTimeUtc(file) <= started);
+        try
+        {
+            // Not the times of /proc/PID, which are those of somebody's first look at it. The kernel counts in hundredths of a second.
+            using var daemon = Process.GetProcessById(int.Parse(pid, NumberStyles.None, CultureInfo.InvariantCulture));
+            var started = daemon.StartTime.ToUniversalTime() + TimeSpan.FromSeconds(1);
+            return new[] { InstallPlan.EnvironmentFile, InstallPlan.UnitFile }.All(file => !File.Exists(file) || File.GetLastWriteTimeUtc(file) <= started);
+        }
+        catch (ArgumentException)
+        {
+            return false;   // it has ended meanwhile
+        }
     }
 
     private async Task<PluginState> PluginAsync(CancellationToken ct)

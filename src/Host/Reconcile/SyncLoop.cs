@@ -41,15 +41,27 @@ public sealed class SyncLoop(
     private static readonly InstanceStatus[] Open = [InstanceStatus.Waiting, InstanceStatus.Running, InstanceStatus.Compensating, InstanceStatus.Suspended];
 
     private readonly HashSet<string> _said = new(StringComparer.Ordinal);
-    private bool _trouble;
+    private readonly HashSet<string> _troubled = new(StringComparer.Ordinal);
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         var began = time.GetUtcNow();
         var nextLook = began;
-        await BeginRestoreAsync(stoppingToken);
+        var restoreBegan = false;
         while (true)
         {
+            if (!restoreBegan)
+            {
+                await GuardedAsync(
+                    "beginning to restore",
+                    async () =>
+                    {
+                        await BeginRestoreAsync(stoppingToken);
+                        restoreBegan = true;
+                    },
+                    stoppingToken);
+            }
+
             await GuardedAsync("ending idle networks", () => EndIdleNetworksAsync(stoppingToken), stoppingToken);
             var now = time.GetUtcNow();
             // A clock that was set back must not put the next look off.
@@ -134,16 +146,14 @@ public sealed class SyncLoop(
         try
         {
             await look();
-            if (_trouble)
+            if (_troubled.Remove(what))
                 logger.LogInformation("{What}: works again", what);
-            _trouble = false;
         }
         catch (Exception failed) when (failed is EtcdException or DockerUnavailableException or NetlinkException or CommandException or NotComparedException or JournalFullException
             && !ct.IsCancellationRequested)
         {
-            if (!_trouble)
+            if (_troubled.Add(what))
                 logger.LogWarning("{What}: {Reason}", what, failed.Message);
-            _trouble = true;
         }
     }
 

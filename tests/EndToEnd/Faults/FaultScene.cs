@@ -114,8 +114,7 @@ internal sealed partial class FaultScene(Lab lab)
         Assert.Equal(held.Distinct().Count(), held.Count);
     }
 
-    private static Task<PingLoop> PingsOfAsync(Container one, Container other) => other.AddressAsync().ContinueWith(
-        address => one.PingLoopAsync(address.Result), Run.Ct, TaskContinuationOptions.OnlyOnRanToCompletion, TaskScheduler.Default).Unwrap();
+    private static async Task<PingLoop> PingsOfAsync(Container one, Container other) => await one.PingLoopAsync(await other.AddressAsync());
 
     private Task<TimeSpan> UntilServedAsync(int seconds) => Wait.UntilAsync("every container reaches every other, and the service", seconds, async () =>
     {
