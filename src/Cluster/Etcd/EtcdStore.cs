@@ -143,7 +143,7 @@ public sealed class EtcdStore(EtcdOptions options, TimeProvider time, ILogger<Et
 
         async Task<TResponse> AnswerAsync()
         {
-            await stream.RequestStream.WriteAsync(request, ct);
+            await stream.RequestStream.SendAsync(request, ct);
             var answered = await stream.ResponseStream.MoveNext(ct);
             return answered ? stream.ResponseStream.Current : throw new RpcException(new Status(StatusCode.Unavailable, "the server ended the stream"));
         }

@@ -70,6 +70,6 @@ internal sealed class EtcdWatchSession(EtcdEndpoint endpoint, EtcdOptions option
         var headers = await endpoint.HeadersAsync(opening);
         headers.Add("hasleader", "true");   // requireLeader: a member cut off from the quorum ends the watch instead of keeping silent
         _stream = endpoint.Watches.Watch(new CallOptions(headers, cancellationToken: ct));
-        await _stream.RequestStream.WriteAsync(EtcdWire.Watch(keys, fromRevision), opening);
+        await _stream.RequestStream.SendAsync(EtcdWire.Watch(keys, fromRevision), opening);
     }
 }

@@ -154,7 +154,9 @@ public sealed class DockerMirror(IEtcd etcd, ClusterKeys keys, string host, Time
             await foreach (var batch in etcd.WatchAsync(prefix, fromRevision, ct)) await batches.WriteAsync(batch, ct);
             batches.TryComplete();
         }
-        catch (Exception e) when (e is EtcdException or OperationCanceledException)
+#pragma warning disable CA1031 // handed to the reader, whatever it is: one that was not told would wait for ever, and the mirror stand still in silence
+        catch (Exception e)
+#pragma warning restore CA1031
         {
             batches.TryComplete(e);
         }
