@@ -26,6 +26,7 @@ using FlannelFlow.Host.LoadBalancing;
 using FlannelFlow.Host.Mirror;
 using FlannelFlow.Host.Plugin;
 using FlannelFlow.Host.Reconcile;
+using FlannelFlow.Host.Tracing;
 using FlannelFlow.Linux.Firewall;
 using FlannelFlow.Linux.LoadBalancing;
 using FlannelFlow.Linux.Netlink;
@@ -268,6 +269,12 @@ public static class Daemon
         services.AddHostedService<LoadBalancerLoop>();
         services.AddHostedService<UpkeepLoop>();
         AddNames(services, options);
+        if (options.Tracing is { } tracing)
+        {
+            services.AddHostedService(provider => new TraceExport(
+                tracing, provider.GetRequiredService<WorkflowRuntime>(), Path.Combine(options.StateDirectory, "traces.seq"), provider.GetRequiredService<TimeProvider>(),
+                provider.GetRequiredService<ILogger<TraceExport>>()));
+        }
     }
 
     private static void AddReconcile(IServiceCollection services, FlannelFlowOptions options)

@@ -211,6 +211,9 @@ public sealed class WorkflowRuntime : IAsyncDisposable
     /// </summary>
     public IAsyncEnumerable<JournalEvent> FollowAsync(long afterSeq, CancellationToken ct) => _reader.FollowAsync(afterSeq, ct);
 
+    /// <summary>The latest event of this step of an instance before a sequence number, or that of the instance's acceptance; null if neither is kept.</summary>
+    public JournalEvent? StepEventBefore(long seq, InstanceId id, string activityId) => _reader.StepEventBefore(seq, id, activityId);
+
     /// <summary>Of the latest committed event; 0 for a fresh journal.</summary>
     public long CommittedSeq => _writer.CommittedSeq;
 

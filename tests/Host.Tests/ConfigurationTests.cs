@@ -57,6 +57,29 @@ public sealed class ConfigurationTests
     }
 
     [Theory]
+    [InlineData("", null)]
+    [InlineData("OTEL_EXPORTER_OTLP_ENDPOINT=http://collector:4318", "http://collector:4318/v1/traces")]
+    [InlineData("OTEL_EXPORTER_OTLP_ENDPOINT=https://collector/otlp/", "https://collector/otlp/v1/traces")]
+    [InlineData("OTEL_EXPORTER_OTLP_ENDPOINT=http://a:1;OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://b:2/x", "http://b:2/x")]
+    [InlineData("OTEL_TRACES_EXPORTER=otlp", "http://localhost:4318/v1/traces")]
+    [InlineData("OTEL_TRACES_EXPORTER=none;OTEL_EXPORTER_OTLP_ENDPOINT=http://a:1", null)]
+    [InlineData("OTEL_SDK_DISABLED=true;OTEL_EXPORTER_OTLP_ENDPOINT=http://a:1", null)]
+    public void Tracing_HasOpenTelemetrysOwnOptions(string settings, string? endpoint) =>
+        Assert.Equal(endpoint, Read(Given(settings)).Tracing?.Endpoint.ToString());
+
+    [Theory]
+    [InlineData("OTEL_EXPORTER_OTLP_ENDPOINT=collector:4318", "OTEL_EXPORTER_OTLP_ENDPOINT: \"collector:4318\" is not of the form http://HOST:PORT or https://HOST:PORT")]
+    [InlineData("OTEL_EXPORTER_OTLP_ENDPOINT=http://a:1;OTEL_EXPORTER_OTLP_PROTOCOL=grpc", "OTEL_EXPORTER_OTLP_PROTOCOL: \"grpc\" is not http/protobuf, the only one there is here")]
+    [InlineData("OTEL_EXPORTER_OTLP_ENDPOINT=http://a:1;OTEL_EXPORTER_OTLP_TIMEOUT=soon", "OTEL_EXPORTER_OTLP_TIMEOUT: \"soon\" is not a number of milliseconds")]
+    [InlineData("OTEL_EXPORTER_OTLP_ENDPOINT=http://a:1;OTEL_EXPORTER_OTLP_HEADERS=token", "OTEL_EXPORTER_OTLP_HEADERS: \"token\" is not of the form NAME=VALUE")]
+    [InlineData("OTEL_TRACES_EXPORTER=zipkin", "OTEL_TRACES_EXPORTER: \"zipkin\" is neither otlp nor none")]
+    public void Tracing_OptionsThatCannotBe_AreRefusedInWords(string settings, string problem) =>
+        Assert.Equal([problem], Assert.Throws<ConfigurationException>(() => Read(Given(settings))).Problems);
+
+    private static Dictionary<string, string?> Given(string settings) =>
+        settings.Split(';', StringSplitOptions.RemoveEmptyEntries).Select(one => one.Split('=', 2)).ToDictionary(one => one[0], string? (one) => one[1]);
+
+    [Theory]
     [InlineData("off", "auto", null)]
     [InlineData("127.0.0.1:8514", "auto", null)]
     [InlineData("localhost:8514", "operator", null)]

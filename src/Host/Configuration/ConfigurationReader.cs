@@ -6,6 +6,8 @@ using FlannelFlow.Dns.Names;
 using FlannelFlow.Dns.Serving;
 using FlannelFlow.Host.Access;
 using FlannelFlow.Host.Draining;
+using FlannelFlow.Host.Mirror;
+using FlannelFlow.Host.Tracing;
 using FlannelFlow.Linux.LoadBalancing;
 
 namespace FlannelFlow.Host;
@@ -30,11 +32,12 @@ public sealed class ConfigurationReader(IConfiguration configuration)
     {
         var state = Directory("STATE_DIRECTORY", "/var/lib/flannelflow");
         var runtime = Directory("RUNTIME_DIRECTORY", "/run/flannelflow");
+        var host = HostName();
         var options = new FlannelFlowOptions
         {
             StateDirectory = state,
             RuntimeDirectory = runtime,
-            HostName = HostName(),
+            HostName = host,
             DockerEndpoint = Uri("DOCKER_HOST", "unix:///var/run/docker.sock", "unix", "tcp", "http", "https"),
             WorkflowsDirectory = Text("WORKFLOWS_DIRECTORY", Path.Combine(AppContext.BaseDirectory, "workflows")),
             LogLevel = OneOf("LOG_LEVEL", "Information", "Verbose", "Debug", "Information", "Warning", "Error"),
@@ -87,6 +90,7 @@ public sealed class ConfigurationReader(IConfiguration configuration)
                 Text("DASHBOARD_CERTIFICATE", ""),
                 Text("DASHBOARD_CERTIFICATE_KEY", ""),
                 _problems),
+            Tracing = TracingOptions.Read(name => Text(name, ""), host, ThisHost.Version, _problems),
             LoadBalancer = new LoadBalancerOptions
             {
                 Plane = OneOf("LOAD_BALANCER", "auto", "auto", "ipvs", "nftables") switch

@@ -3,6 +3,7 @@ using FlannelFlow.Cluster.Draining;
 using FlannelFlow.Cluster.Etcd;
 using FlannelFlow.Dns.Serving;
 using FlannelFlow.Host.Draining;
+using FlannelFlow.Host.Tracing;
 using FlannelFlow.Linux.LoadBalancing;
 using FlannelFlow.Operations.Access;
 
@@ -32,6 +33,9 @@ public sealed record FlannelFlowOptions
     public required DrainWatchOptions DrainWatch { get; init; }
     public required LoadBalancerOptions LoadBalancer { get; init; }
     public required AccessOptions Access { get; init; }
+
+    /// <summary>Null: workflows are not traced.</summary>
+    public TracingOptions? Tracing { get; init; }
     public required string LogLevel { get; init; }
 
     /// <summary>

@@ -12,6 +12,8 @@ internal sealed class JournalReader(Journal journal, JournalWriter writer)
     public const string ExecutionColumns =
         "seq, activity_id, activity_type, status, attempt, failures, input, output, error, due_at, boot_id, started_at, ended_at, scope, progress, ended, awaits_operator";
 
+    private const string EventColumns = "seq, at, instance, definition_id, kind, activity_id, activity_type, attempt, detail";
+
     private const int EventPage = 500;
 
     public InstanceRow? Instance(InstanceId id) =>
@@ -90,6 +92,12 @@ internal sealed class JournalReader(Journal journal, JournalWriter writer)
         reader => new SignalRow(reader.GetString(0), reader.GetString(1), reader.GetString(2), Text(reader, 3), Time(reader, 4)),
         limit);
 
+    /// <remarks>Backwards from there: what was begun lately is found at once, and nothing has to be indexed for it.</remarks>
+    public JournalEvent? StepEventBefore(long seq, InstanceId instance, string activityId) => Select(
+        $"SELECT {EventColumns} FROM journal WHERE seq < ? AND instance = ? AND (activity_id = ? OR kind = 'Accepted') ORDER BY seq DESC LIMIT 1",
+        ReadEvent,
+        seq, instance.Value, activityId).SingleOrDefault();
+
     public async IAsyncEnumerable<JournalEvent> FollowAsync(long afterSeq, [EnumeratorCancellation] CancellationToken ct)
     {
         while (true)
@@ -97,7 +105,7 @@ internal sealed class JournalReader(Journal journal, JournalWriter writer)
             if (!await writer.ProgressAfter(afterSeq).WaitAsync(ct)) yield break;
             long committed = writer.CommittedSeq;
             List<JournalEvent> page = Select(
-                "SELECT seq, at, instance, definition_id, kind, activity_id, activity_type, attempt, detail FROM journal WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?",
+                $"SELECT {EventColumns} FROM journal WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?",
                 ReadEvent,
                 afterSeq, committed, EventPage);
             foreach (JournalEvent row in page)
