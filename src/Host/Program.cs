@@ -8,5 +8,7 @@ using FlannelFlow.Host.Commands;
 // flannelflow definitions  what they are made of
 // flannelflow token        who may sign in to the dashboard and the API
 // flannelflow plan         what an address space holds
+// flannelflow drift        what differs on this host
+// flannelflow doctor       what is well on this host, and what is not
 // flannelflow install      this host as FlannelFlow wants it; upgrade, uninstall
 return await CommandTree.InvokeAsync(args);

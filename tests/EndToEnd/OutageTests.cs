@@ -133,6 +133,43 @@ public sealed class OutageTests(ThreeHosts lab) : IAsyncLifetime
         await UntilLikeAsync(before, "host 2 lost power and came back");
     }
 
+    [Fact]
+    public async Task Doctor_WhereAllIsWell_HasNoProblem_AndWhereAllIsDead_SaysSo()
+    {
+        await TwoContainersAsync();
+        var doctor = Path.Combine(Run.Daemon, "flannelflow") + " doctor";
+        await Wait.UntilAsync("host 1 is well", 30, async () =>
+        {
+            var well = await lab[1].TryShAsync(doctor);
+            return well.Ok && well.Out.Contains("0 problems", StringComparison.Ordinal) ? null : well.All;
+        });
+        var report = await lab[1].ShAsync(doctor + " --json");
+        foreach (var text in new[] { "veth, vxlan devices", "enabled, and passes calls to the daemon", "active, a manager", "runs, holds 10.128.", "ffbr.6514 1450, flannel.6514 1450" })
+            Assert.Contains(text, report, StringComparison.Ordinal);
+
+        var dockerd = "$(pgrep -x dockerd)";
+        try
+        {
+            await lab[1].StopDaemonAsync("KILL");
+            await lab[1].ShAsync($"kill -STOP {dockerd}");
+            (await lab.CommandAsync(["etcd-stop", "KILL"])).Checked();
+
+            // Nobody tells it now with which options the daemon runs.
+            var watch = Stopwatch.StartNew();
+            var dead = await lab[1].TryShAsync($"ETCD_ENDPOINTS=http://10.77.0.1:2379 {doctor}");
+            Run.Say($"with all dead the doctor took {watch.ElapsedMilliseconds} ms");
+            Assert.False(dead.Ok);
+            foreach (var text in new[] { "problem  etcd: http://10.77.0.1:2379 does not answer", "problem  Docker: unix:///var/run/docker.sock does not answer", "problem  daemon: it does not run", "ok       flanneld: " })
+                Assert.Contains(text, dead.Out, StringComparison.Ordinal);
+        }
+        finally
+        {
+            await lab[1].ShAsync($"kill -CONT {dockerd}");
+            (await lab.CommandAsync(["etcd-start"])).Checked();
+            await lab[1].StartDaemonAsync();
+        }
+    }
+
     /// <summary>The same counts and names, though endpoints and addresses are others: every veth, address record and process is accounted for.</summary>
     private Task<TimeSpan> UntilLikeAsync(Snapshot before, string when) =>
         Wait.UntilAsync($"hosts and etcd are like before {when}", 90, async () =>

@@ -52,6 +52,8 @@ internal sealed class EtcdEndpoint(string address, EtcdOptions options) : IDispo
 
     public Watch.WatchClient Watches => new(_channel.Value);
 
+    public Maintenance.MaintenanceClient Maintenance => new(_channel.Value);
+
     /// <summary>The request headers: etcd's token where credentials are configured (etcd api/v3rpc/rpctypes/metadatafields.go).</summary>
     public async Task<Metadata> HeadersAsync(CancellationToken ct)
     {
@@ -77,9 +79,9 @@ internal sealed class EtcdEndpoint(string address, EtcdOptions options) : IDispo
         if (_channel.IsValueCreated) _channel.Value.Dispose();
     }
 
-    private static GrpcChannel Open(string address, EtcdOptions options)
+    /// <summary>Its connections, made as the options say: for gRPC, and for the HTTP that etcd speaks on the same port.</summary>
+    public static SocketsHttpHandler NewHandler(string address, EtcdOptions options)
     {
-        var secure = address.StartsWith("https://", StringComparison.OrdinalIgnoreCase);
         var handler = new SocketsHttpHandler
         {
             ConnectTimeout = options.ConnectTimeout,
@@ -90,17 +92,21 @@ internal sealed class EtcdEndpoint(string address, EtcdOptions options) : IDispo
             PooledConnectionIdleTimeout = Timeout.InfiniteTimeSpan,
             UseProxy = false,
         };
-        if (secure && options.Tls is { } tls) handler.SslOptions = Ssl(tls);
-        return GrpcChannel.ForAddress(address, new GrpcChannelOptions
-        {
-            // As a client, not as a handler: given a SocketsHttpHandler, grpc-dotnet puts its balancer before it, which fails calls for up
-            // to two minutes after a lost connection (MaxReconnectBackoff) and hides whether a request was sent.
-            HttpClient = new HttpClient(handler, disposeHandler: true) { Timeout = Timeout.InfiniteTimeSpan },
-            DisposeHttpClient = true,
-            Credentials = secure ? ChannelCredentials.SecureSsl : ChannelCredentials.Insecure,
-            MaxReceiveMessageSize = null,   // a snapshot of a big pool may pass 4 MB
-        });
+        if (IsSecure(address) && options.Tls is { } tls) handler.SslOptions = Ssl(tls);
+        return handler;
     }
+
+    private static bool IsSecure(string address) => address.StartsWith("https://", StringComparison.OrdinalIgnoreCase);
+
+    private static GrpcChannel Open(string address, EtcdOptions options) => GrpcChannel.ForAddress(address, new GrpcChannelOptions
+    {
+        // As a client, not as a handler: given a SocketsHttpHandler, grpc-dotnet puts its balancer before it, which fails calls for up
+        // to two minutes after a lost connection (MaxReconnectBackoff) and hides whether a request was sent.
+        HttpClient = new HttpClient(NewHandler(address, options), disposeHandler: true) { Timeout = Timeout.InfiniteTimeSpan },
+        DisposeHttpClient = true,
+        Credentials = IsSecure(address) ? ChannelCredentials.SecureSsl : ChannelCredentials.Insecure,
+        MaxReceiveMessageSize = null,   // a snapshot of a big pool may pass 4 MB
+    });
 
     private static async ValueTask<Stream> ConnectAsync(EndPoint to, EtcdOptions options, CancellationToken ct)
     {

@@ -24,6 +24,7 @@ public static class CommandTree
             InstallCommand.CreateUpgrade(),
             InstallCommand.CreateUninstall(),
             DriftCommand.Create(),
+            DoctorCommand.Create(),
         };
         root.SetAction((_, ct) => Daemon.RunAsync(ct));
         return root;

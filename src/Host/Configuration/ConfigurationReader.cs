@@ -28,7 +28,10 @@ public sealed class ConfigurationReader(IConfiguration configuration)
     private readonly List<string> _problems = [];
 
     /// <exception cref="ConfigurationException">One or more options are not valid.</exception>
-    public FlannelFlowOptions Read()
+    public FlannelFlowOptions Read() => ReadAll() is var (options, problems) && problems.Count == 0 ? options : throw new ConfigurationException(problems);
+
+    /// <summary>The options, with defaults in place of what is not valid, and all that is not.</summary>
+    public (FlannelFlowOptions Options, IReadOnlyList<string> Problems) ReadAll()
     {
         var state = Directory("STATE_DIRECTORY", "/var/lib/flannelflow");
         var runtime = Directory("RUNTIME_DIRECTORY", "/run/flannelflow");
@@ -105,7 +108,7 @@ public sealed class ConfigurationReader(IConfiguration configuration)
             },
         };
         _problems.AddRange(options.Addresses.Validate());
-        return _problems.Count == 0 ? options : throw new ConfigurationException(_problems);
+        return (options, _problems);
     }
 
     private string Text(string name, string fallback)

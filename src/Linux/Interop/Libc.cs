@@ -84,6 +84,9 @@ internal static unsafe partial class Libc
     [LibraryImport(Library, EntryPoint = "setns", SetLastError = true)]
     public static partial int SetNs(SafeFileHandle fd, int kind);
 
+    [LibraryImport(Library, EntryPoint = "unshare", SetLastError = true)]
+    public static partial int Unshare(int kinds);
+
     [LibraryImport(Library, EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     public static partial int Open(string path, int flags, uint mode);
 

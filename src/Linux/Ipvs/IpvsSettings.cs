@@ -36,13 +36,17 @@ public static class IpvsSettings
     public static IReadOnlyList<string> Ensure(NetworkNamespace? networkNamespace) =>
         networkNamespace is null ? Ensure() : networkNamespace.Run(Ensure);
 
-    private static List<string> Ensure()
-    {
+    /// <summary>All, with their paths under /proc/sys, as they are to be on this kernel.</summary>
+    public static IReadOnlyList<(string Path, string Value)> Wanted { get; } =
+    [
+        .. Values.Select(setting => (PathOf(setting.Name), setting.Value)),
         // A client that takes its port again while the old connection is in TIME_WAIT is balanced anew (1); before 5.9 that cost a second
         // of delay each time, so that the old backend (0) is the lesser evil there (kubernetes#102122).
-        var reuse = Environment.OSVersion.Version >= ReuseMended ? "1" : "0";
-        return [.. Values.Append(("conn_reuse_mode", reuse))
-            .Where(setting => Sysctl.Ensure("net/ipv4/vs/" + setting.Item1, setting.Item2))
-            .Select(setting => $"net.ipv4.vs.{setting.Item1}={setting.Item2}")];
-    }
+        (PathOf("conn_reuse_mode"), Environment.OSVersion.Version >= ReuseMended ? "1" : "0"),
+    ];
+
+    private static string PathOf(string name) => "net/ipv4/vs/" + name;
+
+    private static List<string> Ensure() =>
+        [.. Wanted.Where(setting => Sysctl.Ensure(setting.Path, setting.Value)).Select(setting => $"{setting.Path.Replace('/', '.')}={setting.Value}")];
 }

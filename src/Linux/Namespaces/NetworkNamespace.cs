@@ -39,6 +39,11 @@ public sealed class NetworkNamespace : IDisposable
     /// <summary>The calling thread's.</summary>
     public static NetworkNamespace Current() => Open("/proc/thread-self/ns/net");
 
+    /// <summary>A new one without a name, which ends with the handle and the sockets in it.</summary>
+    /// <exception cref="IOException">Not permitted (CAP_SYS_ADMIN).</exception>
+    public static NetworkNamespace Create() => OnThread("making a network namespace", () =>
+        Libc.Unshare(Libc.CLONE_NEWNET) < 0 ? throw Libc.Failed("making a network namespace") : Current());
+
     /// <summary>The inode of a process's network namespace; null if the process is gone or is a zombie.</summary>
     public static ulong? InodeOfProcess(int pid)
     {
@@ -68,15 +73,23 @@ public sealed class NetworkNamespace : IDisposable
     public T Run<T>(Func<T> create)
     {
         ArgumentNullException.ThrowIfNull(create);
+        return OnThread("in " + Path, () => Libc.SetNs(_handle, Libc.CLONE_NEWNET) < 0 ? throw Libc.Failed($"entering network namespace {Path}") : create());
+    }
+
+    public void Dispose() => _handle.Dispose();
+
+    public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{Path} (net:[{Inode}])");
+
+    /// <remarks>setns and unshare change one thread. A pool thread that missed its way back would poison all work it is given later, so this one ends instead.</remarks>
+    private static T OnThread<T>(string name, Func<T> act)
+    {
         T? result = default;
         ExceptionDispatchInfo? failure = null;
-        // setns changes one thread. A pool thread that missed its way back would poison all work it is given later, so this one ends instead.
         var thread = new Thread(() =>
         {
             try
             {
-                if (Libc.SetNs(_handle, Libc.CLONE_NEWNET) < 0) throw Libc.Failed($"entering network namespace {Path}");
-                result = create();
+                result = act();
             }
 #pragma warning disable CA1031 // handed to the caller's thread whole
             catch (Exception e)
@@ -87,17 +100,13 @@ public sealed class NetworkNamespace : IDisposable
         })
         {
             IsBackground = true,
-            Name = "in " + Path,
+            Name = name,
         };
         thread.Start();
         thread.Join();
         failure?.Throw();
         return result!;
     }
-
-    public void Dispose() => _handle.Dispose();
-
-    public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{Path} (net:[{Inode}])");
 
     private static unsafe ulong InodeOf(string path, SafeFileHandle handle)
     {

@@ -101,6 +101,14 @@ public static class ProcessTable
         return variables.All(variable => given.Contains($"{variable.Key}={variable.Value}"));
     }
 
+    /// <summary>The environment that a process was given (proc_pid_environ(5)); empty if it cannot be read.</summary>
+    public static IReadOnlyDictionary<string, string> EnvironmentOf(int pid) => Encoding.UTF8.GetString(TryRead(pid, "environ") ?? [])
+        .Split('\0')
+        .Select(variable => variable.Split('=', 2))
+        .Where(pair => pair.Length == 2)
+        .GroupBy(pair => pair[0], StringComparer.Ordinal)
+        .ToDictionary(group => group.Key, group => group.Last()[1], StringComparer.Ordinal);
+
     private static byte[]? TryRead(int pid, string file)
     {
         try

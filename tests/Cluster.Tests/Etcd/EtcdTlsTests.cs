@@ -62,6 +62,22 @@ public sealed class EtcdTlsTests : IAsyncLifetime
         Assert.Contains("certificate", refused.Message, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task Probe_OverTls_TellsVersionSizeClockAndCertificate_AndWhyNot()
+    {
+        await EnableUsersAsync();
+        var member = await EtcdProbe.AskAsync(_etcd.Endpoint, Options(_etcd.Tls, "secret"), Key, TimeProvider.System, Ct);
+        Assert.Matches(@"^\d+\.\d+\.\d+", member.Version);
+        Assert.True(member.HasLeader);
+        Assert.InRange(member.DatabaseSize, 1, member.Quota);
+        Assert.NotNull(member.ClockOffset);
+        Assert.InRange(member.ClockOffset.Value.TotalSeconds, -2, 2);
+        Assert.True(member.CertificateEnds > TimeProvider.System.GetUtcNow());
+
+        var refused = await Assert.ThrowsAsync<EtcdException>(() => EtcdProbe.AskAsync(_etcd.Endpoint, Options(_etcd.Tls, "guess"), Key, TimeProvider.System, Ct));
+        Assert.Contains("authentication failed", refused.Message, StringComparison.Ordinal);
+    }
+
     private EtcdOptions Options(EtcdTlsOptions? tls, string? password = null) => new()
     {
         Endpoints = [_etcd.Endpoint],
