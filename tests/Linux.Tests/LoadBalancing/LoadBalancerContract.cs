@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
+using System.Text.RegularExpressions;
 using FlannelFlow.Linux.LoadBalancing;
 using FlannelFlow.Linux.Netlink;
 
@@ -367,7 +368,8 @@ public abstract class LoadBalancerContract(BalancedHost host) : IClassFixture<Ba
 
         BalancedNetwork[] changed = [Network(Service(Active("one", 5), Active("three"), Active("two")))];
         var lines = await restarted.ApplyAsync(changed, Ct);
-        Assert.DoesNotContain(lines, line => line.Contains(Vip.ToString(), StringComparison.Ordinal) && line.StartsWith("deleting", StringComparison.Ordinal));
+        // A whole word: 10.1.0.14 is the beginning of the other service's 10.1.0.142.
+        Assert.DoesNotContain(lines, line => Regex.IsMatch(line, $@"^deleting.*\b{Regex.Escape(Vip.ToString())}\b"));
         Assert.Equal(LoadBalancerTables.ToText(changed), (await restarted.ReadAsync(Ct)).ToText());
         Assert.Equal("one", NameOf(await AskAsync(connection)));
         Assert.Equal("three", NameOf(await AskAsync(flow)));
