@@ -31,25 +31,32 @@ public sealed class AddressTests(ThreeHosts lab) : IAsyncLifetime
         {
             using var over = CancellationTokenSource.CreateLinkedTokenSource(Run.Ct);
             var watcher = WatchLiveAddressesAsync(over.Token);
-            var said = await Task.WhenAll(lab.Hosts.Select(host => host.TryShAsync(
-                $"seq {PerHost} | xargs -P {AtOnce} -I@ sh -c 'docker run -d --name r{round}-@ --network net1 lab:latest sleep 100000 >/dev/null || exit 255'")));
-            Assert.All(said, host => Assert.True(host.Ok, host.ToString()));
+            try
+            {
+                var said = await Task.WhenAll(lab.Hosts.Select(host => host.TryShAsync(
+                    $"seq {PerHost} | xargs -P {AtOnce} -I@ sh -c 'docker run -d --name r{round}-@ --network net1 lab:latest sleep 100000 >/dev/null || exit 255'")));
+                Assert.All(said, host => Assert.True(host.Ok, host.ToString()));
 
-            var living = await LiveAddressesAsync();
-            Assert.Equal(3 * (PerHost + 1), living.Count);
-            Assert.Equal("", Doubled(living));
-            // What the containers have is what Docker was told.
-            var host = lab[round];
-            var inContainers = await host.ShAsync(
-                "for c in $(docker ps --format '{{.Names}}'); do docker exec $c ip -4 -o addr show dev eth0 | awk '{print $4}'; done | sort");
-            Assert.Equal(
-                string.Join('\n', living.Where(endpoint => endpoint.Host == host.Number).Select(endpoint => endpoint.Address).Order(StringComparer.Ordinal)),
-                inContainers);
+                var living = await LiveAddressesAsync();
+                Assert.Equal(3 * (PerHost + 1), living.Count);
+                Assert.Equal("", Doubled(living));
+                // What the containers have is what Docker was told.
+                var host = lab[round];
+                var inContainers = await host.ShAsync(
+                    "for c in $(docker ps --format '{{.Names}}'); do docker exec $c ip -4 -o addr show dev eth0 | awk '{print $4}'; done | sort");
+                Assert.Equal(
+                    string.Join('\n', living.Where(endpoint => endpoint.Host == host.Number).Select(endpoint => endpoint.Address).Order(StringComparer.Ordinal)),
+                    inContainers);
 
-            said = await Task.WhenAll(lab.Hosts.Select(host => host.TryShAsync($"seq {PerHost} | xargs -P {AtOnce} -I@ docker rm -f r{round}-@")));
-            Assert.All(said, host => Assert.True(host.Ok, host.ToString()));
-            await over.CancelAsync();
-            seen += await watcher;
+                said = await Task.WhenAll(lab.Hosts.Select(host => host.TryShAsync($"seq {PerHost} | xargs -P {AtOnce} -I@ docker rm -f r{round}-@")));
+                Assert.All(said, host => Assert.True(host.Ok, host.ToString()));
+            }
+            finally
+            {
+                await over.CancelAsync();
+                seen += await watcher;
+            }
+
             await Wait.UntilAsync("every address of the round is given back", 40, async () =>
                 TextDiff.Of(string.Join('\n', atRest), string.Join('\n', Held(await lab.EtcdAsync("/flannelflow/addresses/")))));
         }

@@ -12,11 +12,11 @@ namespace FlannelFlow.Traffic;
 /// </remarks>
 internal sealed class Load(IPEndPoint server, TimeSpan download)
 {
-    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(50);
+    /// <summary>TRAFFIC_PAUSE, in milliseconds: of each client between two requests.</summary>
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(Setting("TRAFFIC_PAUSE", 50));
 
     /// <summary>TRAFFIC_PATIENCE, in seconds: of a request, beyond the time that its answer takes by itself.</summary>
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(
-        int.TryParse(Environment.GetEnvironmentVariable("TRAFFIC_PATIENCE"), NumberStyles.None, CultureInfo.InvariantCulture, out var seconds) ? seconds : 8);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(Setting("TRAFFIC_PATIENCE", 8));
 
     private readonly Lock _gate = new();
     private readonly List<string> _errors = [];
@@ -57,6 +57,9 @@ internal sealed class Load(IPEndPoint server, TimeSpan download)
 
         return true;
     }
+
+    private static int Setting(string name, int otherwise) =>
+        int.TryParse(Environment.GetEnvironmentVariable(name), NumberStyles.None, CultureInfo.InvariantCulture, out var value) ? value : otherwise;
 
     private async Task ClientAsync(int kind, string target, bool keep, CancellationToken stop)
     {
