@@ -95,6 +95,16 @@ public sealed class BalancingPlanTests
         Assert.Equal(13, progress.Seen([], State(13)));
     }
 
+    [Fact]
+    public void Progress_AfterEtcdWasPutBack_CountsAnew()
+    {
+        var progress = new BalancingProgress();
+        Assert.Equal(99, progress.Seen(["a"], State(100)));
+        Assert.Equal(49, progress.Seen(["a"], State(50)));
+        Assert.Equal(49, progress.Seen(["a"], State(60)));
+        Assert.Equal(61, progress.Seen([], State(61)));
+    }
+
     private static HashSet<ServiceInNetwork> NoneLingers => [];
 
     private static MirrorState State(long revision) => MirrorState.Empty with { Revision = revision };

@@ -178,7 +178,8 @@ public sealed class AddressUpkeep(AddressAllocator addresses, AddressAllocatorOp
             return null;
         }
 
-        if (!_unused.TryGetValue(key, out var seen) || seen.Record != record.ModRevision)
+        // Of a later revision: before etcd was put back.
+        if (!_unused.TryGetValue(key, out var seen) || seen.Record != record.ModRevision || seen.Mirror > state.Revision)
             _unused[key] = seen = new Unused(record.ModRevision, state.Revision, time.GetUtcNow());
         return seen;
     }

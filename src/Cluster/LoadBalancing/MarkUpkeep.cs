@@ -20,7 +20,8 @@ public sealed class MarkUpkeep(MarkAllocator allocator)
         var released = 0;
         foreach (var marks in unused)
         {
-            _unusedAt.TryAdd(marks, state.Revision);
+            // Not later than now: what was seen before etcd was put back counts from then on.
+            _unusedAt[marks] = Math.Min(_unusedAt.GetValueOrDefault(marks, state.Revision), state.Revision);
             if (_unusedAt[marks] > state.AcknowledgedRevision) continue;
             await allocator.ReleaseAsync(marks, ct);
             released++;

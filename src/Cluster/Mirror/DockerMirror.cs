@@ -8,7 +8,8 @@ namespace FlannelFlow.Cluster.Mirror;
 /// <remarks>
 /// One loop (<see cref="RunAsync"/>) writes the state, but for what <see cref="HostWatch"/> finds out; anybody reads it. Whoever acts by it takes a <see cref="MirrorFollower"/> and says up
 /// to which revision it has acted: the least of these is what this host acknowledges to the others. Followers get the newest state, not each:
-/// what changed twice meanwhile is seen once.
+/// what changed twice meanwhile is seen once. An etcd that was put back to an earlier revision (restored from a backup) is read anew, and nobody has acted by
+/// anything of it yet.
 /// </remarks>
 /// <param name="host">HOST_NAME of this one.</param>
 public sealed class DockerMirror(IEtcd etcd, ClusterKeys keys, string host, TimeProvider time, ILogger<DockerMirror> log)
@@ -62,15 +63,15 @@ public sealed class DockerMirror(IEtcd etcd, ClusterKeys keys, string host, Time
         }
     }
 
-    /// <summary>Completes with the revision as soon as this host may acknowledge more than it did.</summary>
-    public async Task<long> WhenAppliedAsync(long after, CancellationToken ct)
+    /// <summary>Completes with the revision as soon as this host is to acknowledge another one than it did: more, or less of an etcd that was put back.</summary>
+    public async Task<long> WhenAppliedAsync(long acknowledged, CancellationToken ct)
     {
         while (true)
         {
             Task acted;
             lock (_gate)
             {
-                if (AppliedLocked() is var applied && applied > after) return applied;
+                if (AppliedLocked() is var applied && applied != acknowledged) return applied;
                 acted = _acted.Task;
             }
 
@@ -102,9 +103,14 @@ public sealed class DockerMirror(IEtcd etcd, ClusterKeys keys, string host, Time
             ? state
             : state with { Gone = state.Gone.Add(name) });
 
-    internal void Acted()
+    internal void Applied(MirrorFollower follower, MirrorState state, long revision)
     {
-        lock (_gate) Signal(ref _acted);
+        lock (_gate)
+        {
+            if (state.History != _current?.History || revision <= follower.AppliedRevision) return;
+            follower.AppliedRevision = revision;
+            Signal(ref _acted);
+        }
     }
 
     internal void Leave(MirrorFollower follower)
@@ -171,6 +177,13 @@ public sealed class DockerMirror(IEtcd etcd, ClusterKeys keys, string host, Time
             if (change(_current) is not { } state || ReferenceEquals(state, _current)) return false;
             foreach (var key in state.Unreadable.Except(_current?.Unreadable ?? []))
                 log.LogWarning("{Key} in etcd is no record of this version, it counts as absent", key);
+            if (_current is { } before && before.History != state.History)
+            {
+                log.LogWarning("etcd was put back from revision {Before} to {Now}: all is compared and acknowledged anew", before.Revision, state.Revision);
+                foreach (var follower in _followers) follower.AppliedRevision = 0;
+                Signal(ref _acted);
+            }
+
             _current = state;
             Signal(ref _changed);
             if (_followers.Count == 0) Signal(ref _acted);

@@ -96,7 +96,7 @@ public sealed class HostPresence(
         }
     }
 
-    /// <summary>What this host acts by, once it is more than what was written; null when that does not happen in time.</summary>
+    /// <summary>What this host acts by, once it is another than what was written; null when that does not happen in time.</summary>
     private async Task<long?> AppliedAsync(long written, TimeSpan limit, CancellationToken ct)
     {
         if (limit <= TimeSpan.Zero) return null;

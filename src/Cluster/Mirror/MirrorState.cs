@@ -15,6 +15,9 @@ public sealed record MirrorState
     /// <summary>Of the last change of <c>docker/</c> that is in it (of a fresh read: the store's). It is what a host acknowledges.</summary>
     public long Revision { get; init; }
 
+    /// <summary>Counts the stores that were read. One that was put back to an earlier revision begins another history, in which the revisions of this one mean nothing.</summary>
+    public int History { get; init; }
+
     /// <summary>By network id.</summary>
     public ImmutableDictionary<string, NetworkRecord> Networks { get; init; } = ImmutableDictionary.Create<string, NetworkRecord>(StringComparer.Ordinal);
 
@@ -64,11 +67,15 @@ public sealed record MirrorState
         return state with { Revision = revision };
     }
 
-    /// <summary>A state that was read anew, with what the one before it knew and etcd does not hold: who is gone.</summary>
+    /// <summary>A state that was read anew, with what the one before it knew and etcd does not hold: who is gone, and whether etcd was put back (restored from a backup).</summary>
     public MirrorState After(MirrorState before)
     {
         ArgumentNullException.ThrowIfNull(before);
-        return this with { Gone = before.Gone.Union(before.Hosts.Keys.Except(Hosts.Keys, StringComparer.Ordinal)).Except(Heard) };
+        return this with
+        {
+            Gone = before.Gone.Union(before.Hosts.Keys.Except(Hosts.Keys, StringComparer.Ordinal)).Except(Heard),
+            History = before.History + (Revision < before.Revision ? 1 : 0),
+        };
     }
 
     /// <summary>With the changes of one transaction or more, in their order.</summary>

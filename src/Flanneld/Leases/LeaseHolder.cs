@@ -128,13 +128,16 @@ internal sealed class LeaseHolder(
 
     /// <summary>Looks at the own key as read or watched; null: it is not there.</summary>
     /// <exception cref="FlanneldException">The lease is gone or another's.</exception>
+    /// <exception cref="EtcdException">It could not be read again.</exception>
     public async Task CheckAsync(EtcdEntry? entry, long atRevision, CancellationToken ct)
     {
         await _gate.WaitAsync(ct);
         try
         {
-            // An event older than our own last write says nothing about now.
-            if (atRevision >= Held.ModRevision) AdoptLocked(entry);
+            // What is older than our own last write says nothing about now, unless etcd was put back to before it.
+            if (atRevision < Held.ModRevision)
+                entry = (await etcd.RangeAsync(EtcdKeys.One(Held.Key), ct)).Entries is [var found] ? found : null;
+            AdoptLocked(entry);
         }
         finally
         {

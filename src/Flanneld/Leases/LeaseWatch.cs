@@ -36,11 +36,11 @@ internal sealed class LeaseWatch(IEtcd etcd, FlannelKeys keys, Func<LeaseSnapsho
 
     public async Task RunAsync(LeaseSnapshot first, CancellationToken ct)
     {
-        var snapshot = first;
-        while (true)
+        for (var (snapshot, isRead) = (first, false); ; (snapshot, isRead) = (await ReadAsync(ct), true))
         {
             try
             {
+                if (isRead) await changed(snapshot, ct);
                 await foreach (var batch in etcd.WatchAsync(EtcdKeys.Under(keys.Subnets), snapshot.Revision + 1, ct))
                 {
                     switch (batch)
@@ -63,8 +63,6 @@ internal sealed class LeaseWatch(IEtcd etcd, FlannelKeys keys, Func<LeaseSnapsho
                 if (_told.IsNew(e.Message)) log.LogWarning("watching the leases, beginning anew: {Reason}", e.Message);
             }
             await Task.Delay(Pause, time, ct);
-            snapshot = await ReadAsync(ct);
-            await changed(snapshot, ct);
         }
     }
 }

@@ -49,7 +49,7 @@ public sealed class NamesLoop(
                 published = state;
             }
 
-            follower.Applied(state.Revision);
+            follower.Applied(state, state.Revision);
         }
     }
 

@@ -88,7 +88,7 @@ public sealed class LoadBalancerLoop(
             await GuardedAsync(
                 async () =>
                 {
-                    follower.Applied(await LookAsync(state, stoppingToken));
+                    follower.Applied(state, await LookAsync(state, stoppingToken));
                     looks.Done(wanted);
                 },
                 stoppingToken);

@@ -94,23 +94,56 @@ public sealed class DockerMirrorTests(EtcdProcess etcd) : IClassFixture<EtcdProc
         var revision = await PutAsync(Network("net1", "10.1.0.0/20"));
         do state = await balancers.NextAsync(Ct);
         while (state.Revision < revision);
-        balancers.Applied(state.Revision);
+        balancers.Applied(state, state.Revision);
         Assert.Equal(0, _mirror.AppliedRevision);
 
         var acknowledged = _mirror.WhenAppliedAsync(0, Ct);
-        names.Applied(revision - 1);
+        names.Applied(state, revision - 1);
         Assert.Equal(revision - 1, await acknowledged.WaitAsync(Long, Ct));
-        names.Applied(revision);
+        names.Applied(state, revision);
         Assert.Equal(revision, await _mirror.WhenAppliedAsync(revision - 1, Ct).WaitAsync(Long, Ct));
-        names.Applied(1);
+        names.Applied(state, 1);
         Assert.Equal(revision, _mirror.AppliedRevision);
 
         var next = await PutAsync(Network("net2", "10.2.0.0/20"));
         await UntilAsync(state => state.Networks.Count == 2);
         Assert.Equal(revision, _mirror.AppliedRevision);
         names.Dispose();
-        balancers.Applied(next);
+        balancers.Applied(state, next);
         Assert.Equal(next, _mirror.AppliedRevision);
+    }
+
+    [Fact]
+    public async Task Mirror_OfAnEtcdThatWasPutBack_IsReadAnew_AndNobodyHasActedByIt()
+    {
+        await PutAsync(Network("net1", "10.1.0.0/20"));
+        var snapshot = Path.Combine(etcd.Folder, "snapshot");
+        await etcd.EtcdctlAsync("snapshot", "save", snapshot);
+        var names = _mirror.Follow("names");
+        Start();
+        for (var i = 0; i < 20; i++) await PutAsync(Network("net2", "10.2.0.0/20"));
+        var late = await PutAsync(Network("net3", "10.3.0.0/20"));
+        var before = await UntilAsync(state => state.Revision >= late);
+        names.Applied(before, late);
+        Assert.Equal(late, _mirror.AppliedRevision);
+        var acknowledged = _mirror.WhenAppliedAsync(late, Ct);
+
+        await etcd.KillAsync();
+        await etcd.RestoreAsync(snapshot);
+        await etcd.StartAsync();
+
+        var state = await UntilAsync(state => !state.Networks.ContainsKey("net3"));
+        Assert.Equal(["net1"], state.Networks.Keys);
+        Assert.True(state.Revision < late);
+        Assert.Equal(0, await acknowledged.WaitAsync(Long, Ct));
+
+        // By what was, nothing of what is.
+        names.Applied(before, late + 1);
+        Assert.Equal(0, _mirror.AppliedRevision);
+        names.Applied(state, state.Revision);
+        Assert.Equal(state.Revision, _mirror.AppliedRevision);
+        await PutAsync(Network("net4", "10.4.0.0/20"));
+        await UntilAsync(now => now.Networks.ContainsKey("net4"));
     }
 
     /// <summary>Answers the first read with what was; all else is the real store.</summary>

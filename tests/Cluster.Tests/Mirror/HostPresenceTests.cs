@@ -41,7 +41,7 @@ public sealed class HostPresenceTests(EtcdProcess etcd) : IClassFixture<EtcdProc
         Assert.Equal(new HostRecord("n1", "1.2", "10.77.0.11", 0), state.Hosts["n1"]);
 
         var revision = await etcd.Store.PutAsync(_keys.DockerNetwork("net1"), MirrorJson.Write(Network("net1", "10.1.0.0/20")), EtcdLeaseId.None, Ct);
-        balancers.Applied(revision);
+        balancers.Applied(state, revision);
         // The network comes by another watch than the acknowledgement, and may come after it.
         state = await UntilAsync(state => state.Hosts["n1"].AppliedRevision == revision && state.Revision >= revision);
         Assert.Equal(revision, state.AcknowledgedRevision);

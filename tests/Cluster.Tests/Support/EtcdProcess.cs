@@ -14,7 +14,6 @@ public sealed class EtcdProcess : IAsyncLifetime
 {
     private const int SigStop = 19;
     private const int SigCont = 18;
-    private readonly string _directory = Directory.CreateTempSubdirectory("fft-etcd-").FullName;
     private readonly int _clientPort = FreePort();
     private readonly int _peerPort = FreePort();
     private readonly StringBuilder _log = new();
@@ -22,6 +21,9 @@ public sealed class EtcdProcess : IAsyncLifetime
     private int _prefixes;
 
     public EtcdProcess() => AppDomain.CurrentDomain.ProcessExit += (_, _) => KillNow();
+
+    /// <summary>Of its own; for a test's files too.</summary>
+    public string Folder { get; } = Directory.CreateTempSubdirectory("fft-etcd-").FullName;
 
     /// <summary>Given before the start: it speaks TLS, and wants to see a certificate of that authority.</summary>
     public EtcdCertificates? Certificates { get; init; }
@@ -43,7 +45,7 @@ public sealed class EtcdProcess : IAsyncLifetime
     {
         if (Store is not null) await Store.DisposeAsync();
         await KillAsync();
-        Directory.Delete(_directory, recursive: true);
+        Directory.Delete(Folder, recursive: true);
     }
 
     public EtcdStore Open(EtcdOptions options) => new(options, TimeProvider.System, NullLogger<EtcdStore>.Instance);
@@ -53,14 +55,13 @@ public sealed class EtcdProcess : IAsyncLifetime
 
     public async Task StartAsync()
     {
-        var peer = string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{_peerPort}");
         var start = new ProcessStartInfo("etcd")
         {
             ArgumentList =
             {
-                "--name", "t", "--data-dir", Path.Combine(_directory, "data"),
+                "--name", "t", "--data-dir", Path.Combine(Folder, "data"),
                 "--listen-client-urls", Endpoint, "--advertise-client-urls", Endpoint,
-                "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", "t=" + peer,
+                "--listen-peer-urls", Peer, "--initial-advertise-peer-urls", Peer, "--initial-cluster", "t=" + Peer,
                 "--unsafe-no-fsync", "--log-level", "warn",
             },
             RedirectStandardError = true,
@@ -113,7 +114,16 @@ public sealed class EtcdProcess : IAsyncLifetime
     }
 
     /// <summary>Forgets all data; only while it is not running.</summary>
-    public void Wipe() => Directory.Delete(Path.Combine(_directory, "data"), recursive: true);
+    public void Wipe() => Directory.Delete(Path.Combine(Folder, "data"), recursive: true);
+
+    /// <summary>Holds what a snapshot does, instead of what it held; only while it is not running.</summary>
+    public async Task RestoreAsync(string snapshot)
+    {
+        Wipe();
+        await EtcdctlAsync(
+            "snapshot", "restore", snapshot, "--name", "t", "--data-dir", Path.Combine(Folder, "data"),
+            "--initial-advertise-peer-urls", Peer, "--initial-cluster", "t=" + Peer);
+    }
 
     /// <summary>Returns when every thread has stopped: SIGSTOP is delivered to each in its own time.</summary>
     public async Task FreezeAsync()
@@ -161,6 +171,8 @@ public sealed class EtcdProcess : IAsyncLifetime
         _ = process.StandardError.ReadToEndAsync();
         return process.StandardOutput.ReadToEnd().Contains("--unsafe-no-fsync", StringComparison.Ordinal);
     });
+
+    private string Peer => string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{_peerPort}");
 
     private static int FreePort()
     {

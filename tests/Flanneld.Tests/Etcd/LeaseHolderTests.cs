@@ -150,6 +150,17 @@ public sealed class LeaseHolderTests : IAsyncLifetime
         Assert.Equal(ExitCodes.LeaseLost, (await Assert.ThrowsAsync<FlanneldException>(() => holder.CheckAsync(null, entry.ModRevision + 5, default))).ExitCode);
     }
 
+    /// <summary>Restored from a backup that is older than the lease: revisions begin again before ours, and the lease is not there.</summary>
+    [Fact]
+    public async Task EtcdThatWasPutBackToBeforeTheLease_IsALossAtOnce()
+    {
+        using var holder = Holder();
+        var held = await holder.AcquireAsync(Mac, null, default);
+        await holder.CheckAsync(null, held.ModRevision - 1, default);
+        await _etcd.DeleteAsync(EtcdKeys.One(held.Key), default);
+        Assert.Equal(ExitCodes.LeaseLost, (await Assert.ThrowsAsync<FlanneldException>(() => holder.CheckAsync(null, held.ModRevision - 1, default))).ExitCode);
+    }
+
     [Fact]
     public async Task Race_AsManyHostsAsSubnets_EachGetsOne_TheNextIsRefused()
     {
