@@ -103,8 +103,9 @@ public static class Daemon
     private static async Task<int> RunAsync(WebApplicationBuilder builder, FlannelFlowOptions options, Serilog.ILogger log, CancellationToken ct)
     {
         Prepare(options);
-        var time = TimeProvider.System;
-        builder.Services.AddSingleton(time).AddSingleton(options).AddSingleton(options.Plugin).AddSingleton(options.Reconcile).AddSingleton(options.Access);
+        var time = new SteadyTime(TimeProvider.System);
+        time.Stepped += said => log.Warning("{Step}", said);
+        builder.Services.AddSingleton<TimeProvider>(time).AddSingleton(options).AddSingleton(options.Plugin).AddSingleton(options.Reconcile).AddSingleton(options.Access);
         AddCluster(builder.Services, options);
         AddHost(builder.Services, options);
         builder.WebHost.ConfigureKestrel(kestrel =>
