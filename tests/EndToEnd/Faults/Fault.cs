@@ -26,6 +26,8 @@ internal static class AllFaults
     private const string Ends = "Something ends";
     private const string Etcd = "etcd";
     private const string Cut = "The underlay";
+    private const string Clocks = "The clock";
+    private const string Swarm = "The swarm";
     private const string Hand = "Removed by hand";
 
     public static IReadOnlyList<Fault> List { get; } =
@@ -46,16 +48,70 @@ internal static class AllFaults
             },
             Seconds = 180,
         },
-        new(Etcd, "etcd is killed and started again", scene => scene.LabAsync("etcd-stop", "KILL")) { Heal = scene => scene.LabAsync("etcd-start") },
+        new(Etcd, "etcd is killed, all members, and started again", scene => scene.LabAsync("etcd-stop", "KILL")) { Heal = scene => scene.LabAsync("etcd-start") },
         new(Etcd, "etcd does not answer for 60 s", async scene =>
         {
             await scene.LabAsync("etcd-stop", "KILL");
-            await Task.Delay(TimeSpan.FromSeconds(60), TimeProvider.System, Run.Ct);
+            await PassAsync(60);
         }) { Heal = scene => scene.LabAsync("etcd-start") },
+        new(Etcd, "the leader of etcd's three members is killed, and started again after 10 s", async scene =>
+        {
+            await scene.LabAsync("etcd-stop", "KILL", await scene.EtcdLeaderAsync());
+            await PassAsync(10);
+        }) { Heal = scene => scene.LabAsync("etcd-start") },
+        new(Etcd, "two of etcd's three members are killed, and started again after 60 s", async scene =>
+        {
+            var leader = await scene.EtcdLeaderAsync();
+            await scene.LabAsync("etcd-stop", "KILL", leader, leader == "1" ? "2" : "1");
+            await PassAsync(60);
+        }) { Heal = scene => scene.LabAsync("etcd-start") },
+        new(Etcd, "etcd stands still for 0.2 s of each 0.25 s, for 60 s", scene => scene.LabAsync(
+            "switch", "sh", "-c",
+            "p=$(pgrep -x etcd --ns $$ --nslist net); for i in $(seq 240); do kill -STOP $p; sleep .2; kill -CONT $p; sleep .05; done")),
+        new(Etcd, "etcd is full for 30 s: nothing can be written", async scene =>
+        {
+            await scene.LabAsync(
+                "switch", "sh", "-c",
+                "for i in $(seq 100); do head -c 1000000 /dev/zero | tr '\\0' x | ETCDCTL_API=3 etcdctl --endpoints http://10.77.0.1:2379 put /junk/$i >/dev/null 2>&1 || break; done");
+            Assert.Contains("NOSPACE", await scene.Lab.EtcdctlAsync("alarm", "list"), StringComparison.Ordinal);
+            await PassAsync(30);
+        })
+        {
+            Heal = async scene =>
+            {
+                await scene.LabAsync("etcdctl", "del", "--prefix", "/junk/");
+                await scene.LabAsync("etcdctl", "compact", Lab.Text(await scene.Lab.EtcdRevisionAsync()));
+                await scene.LabAsync("etcdctl", "defrag");
+                await scene.LabAsync("etcdctl", "alarm", "disarm");
+            },
+        },
+        new(Etcd, "etcd's history is compacted while a host is cut off and containers come and go elsewhere", async scene =>
+        {
+            await scene.LabAsync("switch", "ip", "link", "set", $"n{scene.Host.Number}", "down");
+            await scene.Lab[1].DockerAsync("run", "--rm", "--network", "net1", "lab:latest", "true");
+            await scene.LabAsync("etcdctl", "compact", Lab.Text(await scene.Lab.EtcdRevisionAsync()));
+        })
+        {
+            Heal = async scene =>
+            {
+                await scene.LabAsync("switch", "ip", "link", "set", $"n{scene.Host.Number}", "up");
+                await scene.NodeReadyAsync();
+            },
+        },
+        new(Etcd, "etcd is restored from a snapshot one minute old, since which containers and tasks were replaced", async scene =>
+        {
+            var snapshot = Path.Combine(scene.Host.LabFolder, "etcd.snapshot");
+            await scene.LabAsync("etcd-save", snapshot);
+            await scene.Host.DockerAsync("restart", "-t", "1", "c3");
+            await scene.Lab[1].DockerAsync("service", "update", "-d", "--force", "web");
+            await PassAsync(60);
+            await scene.LabAsync("etcd-restore", snapshot);
+            File.Delete(snapshot);
+        }),
         new(Cut, "a host is cut off from all for 30 s", async scene =>
         {
             await scene.LabAsync("switch", "ip", "link", "set", $"n{scene.Host.Number}", "down");
-            await Task.Delay(TimeSpan.FromSeconds(30), TimeProvider.System, Run.Ct);
+            await PassAsync(30);
         })
         {
             Heal = async scene =>
@@ -67,7 +123,7 @@ internal static class AllFaults
         new(Cut, "a host can hear, but not be heard, for 30 s", async scene =>
         {
             await scene.Host.ShAsync("iptables -I OUTPUT -o eth0 -j DROP");
-            await Task.Delay(TimeSpan.FromSeconds(30), TimeProvider.System, Run.Ct);
+            await PassAsync(30);
         })
         {
             Heal = async scene =>
@@ -75,6 +131,37 @@ internal static class AllFaults
                 await scene.Host.ShAsync("iptables -D OUTPUT -o eth0 -j DROP");
                 await scene.NodeReadyAsync();
             },
+        },
+        new(Cut, "a host loses 5 % of all packets, both ways, for 60 s", async scene =>
+        {
+            await scene.Host.ShAsync($"iptables -I INPUT -i eth0 {Lossy} && iptables -I OUTPUT -o eth0 {Lossy}");
+            await PassAsync(60);
+            await scene.Host.ShAsync($"iptables -D INPUT -i eth0 {Lossy} && iptables -D OUTPUT -o eth0 {Lossy}");
+        }),
+        Clock("+1h"),
+        Clock("-1h"),
+        new(Swarm, "a host leaves the swarm, is removed, and joins again under its name", async scene =>
+        {
+            await scene.Host.DockerAsync("swarm", "leave");
+            await Wait.UntilAsync("the swarm knows that the host is gone", 60, async () =>
+            {
+                var removed = await scene.Lab[1].TryDockerAsync("node", "rm", $"n{scene.Host.Number}");
+                return removed.Ok ? null : removed.All;
+            });
+        })
+        {
+            Heal = async scene =>
+            {
+                var token = await scene.Lab[1].DockerAsync("swarm", "join-token", "-q", "worker");
+                await scene.Host.DockerAsync("swarm", "join", "--token", token.Trim(), "--advertise-addr", scene.Host.Address, $"{scene.Lab[1].Address}:2377");
+                await scene.NodeReadyAsync();
+                await Wait.UntilAsync("the host's container is started again", 60, async () =>
+                {
+                    var started = await scene.Host.TryDockerAsync("restart", "-t", "1", "c3");
+                    return started.Ok ? null : started.All;
+                });
+            },
+            Seconds = 180,
         },
         ByHand("the network's bridge: ip link del", scene => $"ip link del {scene.Bridge}", isShort: true),
         ByHand("the VXLAN device: ip link del", scene => $"ip link del {scene.Vxlan}"),
@@ -99,6 +186,28 @@ internal static class AllFaults
             await scene.Host.ShAsync("rm -f /var/lib/flannelflow/journal.db*");
         }) { Heal = scene => scene.Host.StartDaemonAsync() },
     ];
+
+    private const string Lossy = "-m statistic --mode random --probability 0.05 -j DROP";
+
+    private static Task PassAsync(int seconds) => Task.Delay(TimeSpan.FromSeconds(seconds), TimeProvider.System, Run.Ct);
+
+    /// <summary>What the daemon and its children take for the host's time is set, while a drain goes on; it is right again with the daemon's next start.</summary>
+    private static Fault Clock(string jump) => new(Clocks, $"a host's clock is set by {jump}, and back after 60 s", async scene =>
+    {
+        const string File = "/run/clock";
+        await scene.Host.ShAsync($"echo +0 >{File}");
+        await scene.Host.RestartDaemonAsync(
+            "LD_PRELOAD=/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1", $"FAKETIME_TIMESTAMP_FILE={File}", "FAKETIME_NO_CACHE=1", "DONT_FAKE_MONOTONIC=1");
+        var mark = scene.Host.LogMark();
+        await scene.Host.ShAsync($"echo {jump} >{File}");
+        await scene.Host.UntilLogAsync(mark, $"the clock of this host was set {(jump[0] == '+' ? "forward" : "back")} by 0[01]:[05]", seconds: 60);
+        await scene.Lab[1].DockerAsync("service", "update", "-d", "--force", "web");
+        await PassAsync(60);
+        Assert.DoesNotContain("took this host for gone", scene.Host.LogSince(mark), StringComparison.Ordinal);
+    })
+    {
+        Heal = scene => scene.Host.RestartDaemonAsync(),
+    };
 
     private static Fault ByHand(string name, Func<FaultScene, string> command, bool isShort = false) =>
         new(Hand, name, scene => scene.Host.ShAsync(command(scene))) { IsShort = isShort };

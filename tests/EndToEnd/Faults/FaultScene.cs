@@ -65,6 +65,8 @@ internal sealed partial class FaultScene(Lab lab)
 
     public Task<PingLoop> PingsAsync() => PingsOfAsync(_containers[0], _containers[1]);
 
+    public async Task<string> EtcdLeaderAsync() => (await lab.CommandAsync(["etcd-leader"])).Checked();
+
     public async Task LabAsync(params string[] arguments) => (await lab.CommandAsync(arguments)).Checked();
 
     public async Task DockerdAsync()

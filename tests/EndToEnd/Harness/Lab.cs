@@ -6,7 +6,7 @@ using System.Text.Json.Nodes;
 
 namespace FlannelFlow.EndToEnd.Tests.Harness;
 
-/// <summary>A lab of tests/lab/lab: hosts with a Docker Engine each, one swarm, one etcd; FlannelFlow installed and running on every host.</summary>
+/// <summary>A lab of tests/lab/lab: hosts with a Docker Engine each, one swarm, one etcd (of FLANNELFLOW_ETCD_MEMBERS); FlannelFlow installed and running on every host.</summary>
 /// <remarks>Ended with all that is in it when the fixture ends, and when this process is told to end. The hosts' logs stay in artifacts/logs.</remarks>
 public abstract class Lab : IAsyncLifetime
 {
@@ -64,7 +64,7 @@ public abstract class Lab : IAsyncLifetime
     /// <summary>The hosts, and FlannelFlow on them.</summary>
     protected virtual async Task UpAsync()
     {
-        (await CommandAsync(["up", Text(Count), "--image"])).Checked();
+        (await CommandAsync(["up", Text(Count), "--image", "--etcd-members", Run.EtcdMembers])).Checked();
         await Task.WhenAll(_hosts.Select(host => host.StartDaemonAsync()));
         await Task.WhenAll(_hosts.Select(async host => (await CommandAsync(["plugin-install", Text(host.Number)])).Checked()));
         await PluginsKnownAsync();

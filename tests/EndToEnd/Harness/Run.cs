@@ -31,6 +31,9 @@ public static class Run
     public static IReadOnlyList<string> DaemonEnvironment { get; } =
         (Environment.GetEnvironmentVariable("FLANNELFLOW_DAEMON_ENV") ?? "").Split('\n', StringSplitOptions.RemoveEmptyEntries);
 
+    /// <summary>FLANNELFLOW_ETCD_MEMBERS: how many members the labs' etcd has; tests/campaigns/faults has three.</summary>
+    public static string EtcdMembers { get; } = Environment.GetEnvironmentVariable("FLANNELFLOW_ETCD_MEMBERS") ?? "1";
+
     /// <summary>FLANNELFLOW_LAB: the folder of a lab that is up, with its daemons: it is taken as it is, and left so. tests/campaigns/guest uses it.</summary>
     public static string? StandingLab { get; } = Environment.GetEnvironmentVariable("FLANNELFLOW_LAB");
 
