@@ -224,6 +224,9 @@ public sealed class WorkflowRuntime : IAsyncDisposable
 
     public IReadOnlyList<InstanceRow> Instances(InstanceFilter filter) => _reader.Instances(filter);
 
+    /// <summary>How many the filter has on all its pages.</summary>
+    public long Count(InstanceFilter filter) => _reader.Count(filter);
+
     /// <summary>Those whose id ends in these digits, the newest first.</summary>
     public IReadOnlyList<InstanceRow> InstancesEndingIn(string end, int limit) => _reader.InstancesEndingIn(end, limit);
 
@@ -239,7 +242,13 @@ public sealed class WorkflowRuntime : IAsyncDisposable
     /// <summary>The definitions that instances of this journal have begun with, or could have, by id and in the order in which they appeared.</summary>
     public IReadOnlyList<DefinitionVersion> Versions() => _reader.Versions();
 
+    /// <summary>The canonical text of a definition of <see cref="Versions"/>; null if there is none of this hash.</summary>
+    public string? DefinitionJson(string hash) => _journal.DefinitionJson(hash);
+
     public IReadOnlyList<ExecutionRow> Executions(InstanceId id) => _reader.Executions(id);
+
+    /// <summary>What the journal keeps of an instance, in order. It has no index for this: not for what asks often.</summary>
+    public IReadOnlyList<JournalEvent> Events(InstanceId id) => _reader.Events(id);
 
     /// <summary>The alterations of an instance, the oldest first.</summary>
     public IReadOnlyList<AuditRow> Audit(InstanceId id) => _reader.Audit(id);

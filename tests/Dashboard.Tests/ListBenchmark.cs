@@ -28,7 +28,7 @@ public sealed class ListBenchmark(Support.Cluster cluster) : IClassFixture<Suppo
         {
             ("the newest page", "/api/v1/workflows?limit=50"), ("a page in the middle", $"/api/v1/workflows?limit=50&before={middle}"), ("of a definition", "/api/v1/workflows?limit=50&definition=mend"),
             ("of a status, one of all", "/api/v1/workflows?limit=50&status=suspended"), ("that wait for a person", "/api/v1/workflows?limit=50&incident=true"),
-            ("by key", "/api/v1/workflows?limit=50&definition=mend&key=endpoint-77"), ("by text, one of all", "/api/v1/workflows?limit=50&text=broken-rare"), ("of a definition without any", "/api/v1/workflows?limit=50&definition=none"),
+            ("by key", "/api/v1/workflows?limit=50&definition=mend&key=endpoint-77"), ("by text, one of all", "/api/v1/workflows?limit=50&text=broken-rare"), ("by text, none", "/api/v1/workflows?limit=50&text=nobody-has-this"), ("of a definition without any", "/api/v1/workflows?limit=50&definition=none"),
         })
             Print(name, await TimesAsync(path), peer);
 

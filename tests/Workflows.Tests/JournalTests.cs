@@ -165,6 +165,27 @@ public sealed class JournalTests
         Assert.Equal("k6 k5 k4 k3 k2 k1 k0", string.Join(' ', first.Concat(second).Select(i => i.IdempotencyKey)));
         Assert.Equal("k6 k3 k0", string.Join(' ', engine.Runtime.Instances(new InstanceFilter("two", null)).Select(i => i.IdempotencyKey)));
         Assert.Empty(engine.Runtime.Instances(new InstanceFilter(null, InstanceStatus.Running)));
+        Assert.Equal("k4 k3", string.Join(' ', engine.Runtime.Instances(new InstanceFilter(null, null, Limit: 2) { Skip = 2 }).Select(i => i.IdempotencyKey)));
+        Assert.Equal((7, 3, 0), (engine.Runtime.Count(new InstanceFilter(null, null, Limit: 1)), engine.Runtime.Count(new InstanceFilter("two", null)), engine.Runtime.Count(new InstanceFilter(null, null) { Statuses = [InstanceStatus.Running, InstanceStatus.Waiting] })));
+    }
+
+    [Fact]
+    public async Task Text_IsFoundInIdDefinitionKeyInputAndError()
+    {
+        await using var engine = new Engine();
+        engine.Definitions.Add(Definition.InLane("find-me", "Shared", Definition.Ensure("a")));
+        await engine.RunAsync();
+        engine.Kernel.FailNext("+a", new RefusalException("needle in the error"));
+        var failed = (await engine.RunAsync("find-me", "k0", """{"Net":"n"}""")).Instance;
+        await engine.RunAsync("find-me", "needle-in-key", """{"Net":"n"}""");
+        await engine.RunAsync("find-me", "k2", """{"Net":"needle-in-input"}""");
+
+        Assert.Equal("k2 needle-in-key k0", Found("needle"));
+        Assert.Equal("k2 needle-in-key k0", Found("find-me"));
+        Assert.Equal("k0", Found(failed.Value[8..]));
+        Assert.Equal("", Found("Needle"));
+
+        string Found(string text) => string.Join(' ', engine.Runtime.Instances(new InstanceFilter(null, null) { Text = text }).Select(i => i.IdempotencyKey));
     }
 
     [Fact]

@@ -61,6 +61,12 @@ public sealed record InstanceFilter(string? DefinitionId, InstanceStatus? Status
     /// <summary>Accepted before.</summary>
     public DateTimeOffset Until { get; init; } = DateTimeOffset.MaxValue;
 
+    /// <summary>One of these; null for all.</summary>
+    public IReadOnlyList<InstanceStatus>? Statuses { get; init; }
+
+    /// <summary>So many of the newest are left out: for pages by number, where those by key cannot be had.</summary>
+    public int Skip { get; init; }
+
     /// <summary>Occurs, in this case, in the id, the definition's id, the key, the input or the error; null for all.</summary>
     public string? Text { get; init; }
 }
