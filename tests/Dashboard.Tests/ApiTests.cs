@@ -71,6 +71,25 @@ public sealed class ApiTests(Support.Cluster cluster) : IClassFixture<Support.Cl
     [InlineData("GET", "/api/v1/plan?services=many", null, 400)]
     [InlineData("GET", "/api/v1/plan?network-size=99", null, 400)]
     [InlineData("GET", "/api/v1/journal/events?after=first", null, 400)]
+    [InlineData("GET", "/elsa/api/workflow-definitions?versionOptions=newest", null, 400)]
+    [InlineData("GET", "/elsa/api/workflow-definitions/by-definition-id/nothing", null, 404)]
+    [InlineData("GET", "/elsa/api/workflow-definitions/by-id/nothing", null, 404)]
+    [InlineData("GET", "/elsa/api/workflow-instances?colour=red", null, 400)]
+    [InlineData("GET", "/elsa/api/workflow-instances?page=first", null, 400)]
+    [InlineData("GET", "/elsa/api/workflow-instances?pageSize=5000", null, 400)]
+    [InlineData("POST", "/elsa/api/workflow-instances", """{"status":"Lost"}""", 400)]
+    [InlineData("POST", "/elsa/api/workflow-instances", """{"orderBy":"Name"}""", 400)]
+    [InlineData("GET", "/elsa/api/workflow-instances/nothing", null, 404)]
+    [InlineData("GET", "/elsa/api/workflow-instances/nothing/execution-state", null, 404)]
+    [InlineData("GET", "/elsa/api/workflow-instances/nothing/journal", null, 404)]
+    [InlineData("GET", "/elsa/api/workflow-instances/{id}/journal?page=-1", null, 400)]
+    [InlineData("GET", "/elsa/api/activity-executions/list", null, 400)]
+    [InlineData("GET", "/elsa/api/activity-executions/{id}-99", null, 404)]
+    [InlineData("POST", "/elsa/api/cancel/workflow-instances/nothing", null, 404)]
+    [InlineData("POST", "/elsa/api/cancel/workflow-instances/{id}", null, 409)]
+    [InlineData("POST", "/elsa/api/alterations/run", """{"alterations":[{"type":"Mend"}],"workflowInstanceIds":["{id}"]}""", 400)]
+    [InlineData("POST", "/elsa/api/alterations/run", """{"alterations":[{"type":"Cancel"}]}""", 400)]
+    [InlineData("POST", "/elsa/api/alterations/workflows/retry", "{}", 400)]
     [InlineData("GET", "/api/v1/nothing", null, 404)]
     [InlineData("GET", "/api/v1/tokens", null, 404)]
     public async Task Refusal_IsAProblem(string method, string path, string? body, int status)
@@ -78,7 +97,7 @@ public sealed class ApiTests(Support.Cluster cluster) : IClassFixture<Support.Cl
         var id = (await TestWorkflows.RunMendAsync(cluster.One, "k-done", "well", Ct)).Value;
         using var client = cluster.One.Client(cluster.Operator);
         using var request = new HttpRequestMessage(new HttpMethod(method), new Uri(path.Replace("{id}", id, StringComparison.Ordinal), UriKind.Relative));
-        if (body is not null) request.Content = Json(body);
+        if (body is not null) request.Content = Json(body.Replace("{id}", id, StringComparison.Ordinal));
         using var response = await client.SendAsync(request, Ct);
 
         Assert.Equal(status, (int)response.StatusCode);
@@ -89,6 +108,53 @@ public sealed class ApiTests(Support.Cluster cluster) : IClassFixture<Support.Cl
         Assert.NotEmpty((string)problem["title"]!);
     }
 
+    /// <summary>What a tool that knows Elsa 3's API sees and does, by its paths and words.</summary>
+    [Fact]
+    public async Task Elsa_ReadsAndAlters()
+    {
+        var id = (await TestWorkflows.RunMendAsync(cluster.One, "k-elsa", "broken-elsa", Ct)).Value;
+        var definition = (await GetAsync(cluster.One, "/elsa/api/workflow-definitions/by-definition-id/mend"))!;
+        Assert.Equal(("mend", 1, true, "Elsa.Sequence"), ((string?)definition["definitionId"], (int)definition["version"]!, (bool)definition["isLatest"]!, (string?)definition["root"]!["type"]));
+        Assert.Equal((string?)definition["id"], (string?)(await GetAsync(cluster.One, $"/elsa/api/workflow-definitions/by-id/{definition["id"]}"))["id"]);
+        Assert.Equal(2, (int)(await GetAsync(cluster.One, "/elsa/api/workflow-definitions"))["totalCount"]!);
+
+        var page = await GetAsync(cluster.One, "/elsa/api/workflow-instances?correlationId=k-elsa&status=Running&page=0&pageSize=10");
+        Assert.Equal(1, (int)page["totalCount"]!);
+        var item = Assert.Single(page["items"]!.AsArray())!;
+        Assert.Equal($"{id} mend 1 Running Suspended k-elsa 1", $"{item["id"]} {item["definitionId"]} {item["version"]} {item["status"]} {item["subStatus"]} {item["correlationId"]} {item["incidentCount"]}");
+        Assert.Empty((await GetAsync(cluster.One, "/elsa/api/workflow-instances?correlationId=k-elsa&subStatus=Finished"))["items"]!.AsArray());
+        var state = (await GetAsync(cluster.One, $"/elsa/api/workflow-instances/{id}"))["workflowState"]!;
+        Assert.Equal(("broken-elsa", "mend"), ((string?)state["input"]!["Thing"], (string?)state["incidents"]![0]!["activityId"]));
+        var executions = (await GetAsync(cluster.One, $"/elsa/api/activity-executions/list?workflowInstanceId={id}&activityNodeId=mend"))["items"]!.AsArray();
+        var execution = await GetAsync(cluster.One, $"/elsa/api/activity-executions/{Assert.Single(executions)!["id"]}");
+        Assert.Equal(("Faulted", "broken-elsa is broken", "broken-elsa"), ((string?)execution["status"], (string?)execution["exception"]!["message"], (string?)execution["activityState"]!["thing"]));
+
+        Brittle.Mend("broken-elsa");
+        using var client = cluster.One.Client(cluster.Operator);
+        var results = await PostAsync("/elsa/api/alterations/workflows/retry", $$"""{"activityIds":["mend"],"workflowInstanceIds":["{{id}}","nothing"]}""");
+        Assert.Equal([$"{id} true", "nothing false"], results["results"]!.AsArray().Select(r => $"{r!["workflowInstanceId"]} {r["isSuccessful"]!.ToJsonString()}"));
+        await UntilAsync(cluster.One, $"/elsa/api/workflow-instances/{id}/execution-state", found => (string?)found!["subStatus"] == "Finished");
+        var journal = await GetAsync(cluster.One, $"/elsa/api/workflow-instances/{id}/journal?pageSize=500");
+        Assert.Equal(
+            ["Started mend", "Faulted mend", "Suspended workflow", "Altered workflow", "Started mend", "Completed mend", "Finished workflow"],
+            journal["items"]!.AsArray().Select(e => $"{e!["eventName"]} {e["activityId"]}").TakeLast(7));
+
+        var other = (await TestWorkflows.RunMendAsync(cluster.One, "k-elsa-2", "broken-for-good", Ct)).Value;
+        results = await PostAsync("/elsa/api/alterations/run", $$"""{"alterations":[{"type":"ModifyVariable","variableId":"Handle","value":"by hand"},{"type":"Terminate"}],"workflowInstanceIds":["{{other}}"],"reason":"scrapped"}""");
+        Assert.True((bool)results["results"]![0]!["isSuccessful"]!);
+        Assert.Equal(["ModifyVariable otto scrapped", "Terminate otto scrapped"], cluster.One.Runtime.Audit(new FlannelFlow.Workflows.InstanceId(other)).Select(a => $"{a.Alteration} {a.Who} {a.Why}"));
+        var third = (await TestWorkflows.RunMendAsync(cluster.One, "k-elsa-3", "broken-for-good", Ct)).Value;
+        await PostAsync($"/elsa/api/cancel/workflow-instances/{third}", "{}");
+        await UntilAsync(cluster.One, $"/elsa/api/workflow-instances/{third}/execution-state", found => $"{found!["status"]} {found["subStatus"]}" == "Finished Cancelled");
+
+        async Task<JsonNode> PostAsync(string path, string body)
+        {
+            using var answer = await client.PostAsync(new Uri(path, UriKind.Relative), Json(body), Ct);
+            Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+            return (await answer.Content.ReadFromJsonAsync<JsonNode>(Ct))!;
+        }
+    }
+
     public static TheoryData<string, string, bool> Operations() => new()
     {
         { "GET", "/api/v1/hosts", false }, { "GET", "/api/v1/networks", false }, { "GET", "/api/v1/networks/x", false }, { "GET", "/api/v1/services", false },
@@ -96,6 +162,11 @@ public sealed class ApiTests(Support.Cluster cluster) : IClassFixture<Support.Cl
         { "GET", "/api/v1/workflows/x", false }, { "GET", "/api/v1/definitions", false }, { "GET", "/api/v1/definitions/versions", false }, { "GET", "/api/v1/lanes", false },
         { "GET", "/api/v1/signals", false }, { "GET", "/api/v1/drains", false }, { "GET", "/api/v1/drains/x", false }, { "GET", "/api/v1/journal/events?after=x", false },
         { "GET", "/metrics", false }, { "POST", "/api/v1/definitions/check", false }, { "POST", "/api/v1/signals", true }, { "POST", "/api/v1/workflows/x/alterations", true },
+        { "GET", "/elsa/api/workflow-definitions", false }, { "GET", "/elsa/api/workflow-definitions/by-definition-id/x", false }, { "GET", "/elsa/api/workflow-definitions/by-id/x", false },
+        { "GET", "/elsa/api/workflow-instances", false }, { "POST", "/elsa/api/workflow-instances", false }, { "GET", "/elsa/api/workflow-instances/x", false },
+        { "GET", "/elsa/api/workflow-instances/x/execution-state", false }, { "GET", "/elsa/api/workflow-instances/x/journal", false },
+        { "GET", "/elsa/api/activity-executions/list", false }, { "GET", "/elsa/api/activity-executions/x", false }, { "POST", "/elsa/api/cancel/workflow-instances/x", true },
+        { "POST", "/elsa/api/alterations/run", true }, { "POST", "/elsa/api/alterations/workflows/retry", true },
         { "POST", "/api/v1/drains/x/retry", true }, { "POST", "/api/v1/drains/x/force", true }, { "POST", "/api/v1/drains/x/cancel", true },
     };
 

@@ -13,7 +13,7 @@ namespace FlannelFlow.Host.Access;
 /// </remarks>
 internal sealed class Doors(FlannelFlowOptions options, Gate gate, IDashboard dashboard)
 {
-    private static readonly string[] ApiPaths = ["/api", "/health", "/metrics"];
+    private static readonly string[] ApiPaths = ["/api", "/elsa/api", "/health", "/metrics"];
 
     /// <summary>For <see cref="WebApplication"/>, after routing.</summary>
     public Task EnterAsync(HttpContext http, Func<HttpContext, Task> next)

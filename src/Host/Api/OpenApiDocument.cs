@@ -112,9 +112,12 @@ internal static class OpenApiDocument
             return new JsonObject { ["type"] = "array", ["items"] = Reference(type.GenericTypeArguments[0], schemas) };
         if (type == typeof(JsonObject)) return new JsonObject { ["type"] = "object" };
         if (type == typeof(string)) return new JsonObject { ["type"] = "string" };
-        schemas.TryAdd(type.Name, SchemaOf(type));
-        return new JsonObject { ["$ref"] = "#/components/schemas/" + type.Name };
+        schemas.TryAdd(NameOf(type), SchemaOf(type));
+        return new JsonObject { ["$ref"] = "#/components/schemas/" + NameOf(type) };
     }
+
+    private static string NameOf(Type type) =>
+        type.IsGenericType ? $"{type.Name[..type.Name.IndexOf('`', StringComparison.Ordinal)]}Of{string.Concat(type.GenericTypeArguments.Select(NameOf))}" : type.Name;
 
     private static JsonNode SchemaOf(Type type)
     {

@@ -4,6 +4,7 @@ using FlannelFlow.Operations;
 using FlannelFlow.Operations.Access;
 using FlannelFlow.Operations.Cluster;
 using FlannelFlow.Operations.Draining;
+using FlannelFlow.Operations.Elsa;
 using FlannelFlow.Operations.Workflows;
 
 namespace FlannelFlow.Host.Api;
@@ -13,7 +14,7 @@ internal static class OperationsApi
 {
     public static IServiceCollection AddOperations(this IServiceCollection services) => services
         .AddSingleton<DrainOperations>().AddSingleton<DrainList>()
-        .AddSingleton<HostWorkflows>().AddSingleton<HostOperations>().AddSingleton<OperatorDesk>()
+        .AddSingleton<HostWorkflows>().AddSingleton<ElsaWorkflows>().AddSingleton<HostOperations>().AddSingleton<OperatorDesk>()
         .AddSingleton<AddressMaps>().AddSingleton<Incidents>()
         .AddSingleton<TokenStore>().AddSingleton<Gate>().AddSingleton<Doors>()
         .AddSingleton<MeterTotals>()
@@ -23,6 +24,7 @@ internal static class OperationsApi
     {
         routes.MapJournal();
         routes.MapWorkflows();
+        routes.MapElsa();
         routes.MapDrains();
         routes.MapCluster();
         routes.MapTokens();
