@@ -195,7 +195,6 @@ public static class Daemon
         app.MapPlugin();
         app.MapOperations();
         app.MapLoadBalancers();
-        app.MapDrift();
     }
 
     private static EtcdOptions EtcdOptionsOf(FlannelFlowOptions options) => new()

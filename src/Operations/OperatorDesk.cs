@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using FlannelFlow.Cluster.Etcd;
 using FlannelFlow.Cluster.Mirror;
 using FlannelFlow.Cluster.Operations;
 using FlannelFlow.Operations.Draining;
@@ -27,6 +28,22 @@ public sealed class OperatorDesk(
     public async Task<WorkflowPage> ListAsync(string? host, WorkflowQuery query, CancellationToken ct) =>
         Read<WorkflowPage>(await AskAsync(host, "workflows.list", "", Asker.ToSee(here.Host), Node(query), ct));
 
+    /// <summary>Of all hosts whose daemon gives signs of life, each asked at the same time.</summary>
+    /// <param name="before">A cursor of <see cref="ClusterPaging"/>; null: from the newest.</param>
+    public async Task<ClusterWorkflowPage> ListAllAsync(WorkflowQuery query, string? before, CancellationToken ct)
+    {
+        ArgumentNullException.ThrowIfNull(query);
+        var rows = ClusterPaging.Parse(before);
+        var state = mirror.Current ?? MirrorState.Empty;
+        var silent = state.Hosts.Keys.Where(host => host != here.Host && !state.Heard.Contains(host)).Order(StringComparer.Ordinal).ToList();
+        var asked = state.Hosts.Keys.Except(silent, StringComparer.Ordinal).Append(here.Host).Distinct(StringComparer.Ordinal).ToList();
+        var answers = await Task.WhenAll(asked.Select(host => TryListAsync(host, query with { Before = rows.TryGetValue(host, out var row) ? row : null }, ct)));
+        var missing = silent.Select(host => $"{host} is silent").Concat(answers.Where(answer => answer.Page is null).Select(answer => answer.Trouble!)).ToList();
+        return ClusterPaging.Merge(
+            answers.Where(answer => answer.Page is not null).ToDictionary(answer => answer.Host, answer => answer.Page!, StringComparer.Ordinal), rows, query.Limit,
+            missing.Count > 0 ? $"not all hosts' workflows: {string.Join("; ", missing)}" : null);
+    }
+
     public async Task<WorkflowDetail> ShowAsync(string? host, string id, CancellationToken ct) =>
         Read<WorkflowDetail>(await AskAsync(host, "workflows.show", id, Asker.ToSee(here.Host), null, ct));
 
@@ -47,6 +64,18 @@ public sealed class OperatorDesk(
         Check(kind, asker);
         var drain = await drains.FindAsync(id, ct);
         return Read<DrainDetail>(await AskAsync(drain.Host, kind, drain.Id, asker, null, ct));
+    }
+
+    private async Task<(string Host, WorkflowPage? Page, string? Trouble)> TryListAsync(string host, WorkflowQuery query, CancellationToken ct)
+    {
+        try
+        {
+            return (host, await ListAsync(host, query, ct), null);
+        }
+        catch (Exception passing) when (host != here.Host && passing is HostSilentException or EtcdException or KeyNotFoundException)
+        {
+            return (host, null, passing.Message);
+        }
     }
 
     private static void Check(string kind, Asker asker)

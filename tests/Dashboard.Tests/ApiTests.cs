@@ -68,6 +68,8 @@ public sealed class ApiTests(Support.Cluster cluster) : IClassFixture<Support.Cl
     [InlineData("POST", "/api/v1/drains/beefbeef/retry", """{"reason":"r"}""", 404)]
     [InlineData("POST", "/api/v1/drains/beefbeef/retry", "{}", 400)]
     [InlineData("POST", "/api/v1/signals", "{}", 400)]
+    [InlineData("GET", "/api/v1/names?container=nobody&name=web", null, 404)]
+    [InlineData("GET", "/api/v1/names?container=nobody", null, 400)]
     [InlineData("GET", "/api/v1/plan?services=many", null, 400)]
     [InlineData("GET", "/api/v1/plan?network-size=99", null, 400)]
     [InlineData("GET", "/api/v1/journal/events?after=first", null, 400)]
@@ -106,6 +108,60 @@ public sealed class ApiTests(Support.Cluster cluster) : IClassFixture<Support.Cl
         Assert.Equal(status, (int)problem["status"]!);
         Assert.NotEmpty((string)problem["detail"]!);
         Assert.NotEmpty((string)problem["title"]!);
+    }
+
+    [Fact]
+    public async Task Drain_ThatMayNotBeAltered_IsAConflict()
+    {
+        // Its step is under way: there is nothing to retry. And Swarm wants its task to end: it cannot be called off.
+        await cluster.NetworkAsync("net-conflict", "conflict", "10.129.0.0/20", Ct);
+        await cluster.ServiceAsync("svc-conflict", "conflict", "net-conflict", "10.129.0.2", Ct);
+        await cluster.TaskAsync("c-conflict", "n1", "svc-conflict", "conflict", "net-conflict", "10.129.2.2", Ct, drains: true, FlannelFlow.Cluster.Draining.DrainReason.DesiredState);
+        await UntilAsync(cluster.One, "/api/v1/services/svc-conflict", found => found?["networks"]?[0]?["backends"]?.AsArray().Count == 1);
+        var id = (await TestWorkflows.StartDrainAsync(cluster.One, "slow-drain", "svc-conflict", "net-conflict", "c-conflict", Ct)).Value;
+        await UntilAsync(cluster.One, $"/api/v1/drains/{id}", found => (string?)found?["workflow"]?["workflow"]?["status"] == "running");
+        using var client = cluster.One.Client(cluster.Operator);
+
+        Assert.Contains("it is", await RefusedAsync("retry"), StringComparison.Ordinal);
+        Assert.Contains("Swarm wants task", await RefusedAsync("cancel"), StringComparison.Ordinal);
+
+        Brittle.Mend("slow-drain");
+        await UntilAsync(async () => cluster.One.Runtime.Instance(new FlannelFlow.Workflows.InstanceId(id))!.FinishedAt is not null);
+
+        async Task<string> RefusedAsync(string kind)
+        {
+            using var refused = await client.PostAsync(new Uri($"/api/v1/drains/{id}/{kind}", UriKind.Relative), Json("""{"reason":"to see"}"""), Ct);
+            Assert.Equal(HttpStatusCode.Conflict, refused.StatusCode);
+            return (string)(await refused.Content.ReadFromJsonAsync<JsonObject>(Ct))!["detail"]!;
+        }
+    }
+
+    [Fact]
+    public async Task Names_AreAnsweredAsTheContainersDnsDoes()
+    {
+        await cluster.NetworkAsync("net-dns", "backend", "10.128.32.0/20", Ct);
+        await cluster.NetworkAsync("net-dns-2", "apart", "10.128.48.0/20", Ct);
+        await cluster.ServiceAsync("svc-dns", "db", "net-dns", "10.128.32.2", Ct);
+        await cluster.ServiceAsync("svc-dns-2", "secret", "net-dns-2", "10.128.48.2", Ct);
+        await cluster.TaskAsync("d1", "n1", "svc-dns", "db", "net-dns", "10.128.34.2", Ct);
+        await cluster.TaskAsync("d2", "n2", "svc-dns", "db", "net-dns", "10.128.34.130", Ct);
+        await cluster.TaskAsync("s1", "n2", "svc-dns-2", "secret", "net-dns-2", "10.128.50.2", Ct);
+        await UntilAsync(cluster.One, "/api/v1/networks", found => found!.AsArray().Any(n => (string?)n!["id"] == "net-dns-2" && (int)n["containers"]! == 1));
+        await UntilAsync(cluster.One, "/api/v1/networks", found => found!.AsArray().Any(n => (string?)n!["id"] == "net-dns" && (int)n["containers"]! == 2));
+
+        Assert.Equal("found 10.128.32.2=db.backend", await SaidAsync("db.1.d1", "DB"));
+        Assert.Equal("found 10.128.32.2=db.backend", await SaidAsync("d2", "db.backend."));
+        Assert.Equal("found 10.128.34.130=db.1.d2.backend 10.128.34.2=db.1.d1.backend", await SaidAsync("d1", "tasks.db"));
+        Assert.Equal("found 10.128.34.130=db.1.d2.backend", await SaidAsync("d1", "10.128.34.130"));
+        // Of a network that it is not in.
+        Assert.Equal("unknown", await SaidAsync("d1", "secret"));
+        Assert.Equal("unknown", await SaidAsync("d1", "10.128.48.2"));
+
+        async Task<string> SaidAsync(string container, string name)
+        {
+            var answer = await GetAsync(cluster.One, $"/api/v1/names?container={container}&name={name}");
+            return string.Join(' ', answer["addresses"]!.AsArray().Select(a => $"{a!["address"]}={a["holder"]}").Order(StringComparer.Ordinal).Prepend((string?)answer["outcome"]));
+        }
     }
 
     /// <summary>What a tool that knows Elsa 3's API sees and does, by its paths and words.</summary>
@@ -158,7 +214,7 @@ public sealed class ApiTests(Support.Cluster cluster) : IClassFixture<Support.Cl
     public static TheoryData<string, string, bool> Operations() => new()
     {
         { "GET", "/api/v1/hosts", false }, { "GET", "/api/v1/networks", false }, { "GET", "/api/v1/networks/x", false }, { "GET", "/api/v1/services", false },
-        { "GET", "/api/v1/services/x", false }, { "GET", "/api/v1/incidents", false }, { "GET", "/api/v1/plan", false }, { "GET", "/api/v1/workflows", false },
+        { "GET", "/api/v1/services/x", false }, { "GET", "/api/v1/incidents", false }, { "GET", "/api/v1/plan", false }, { "GET", "/api/v1/names", false }, { "GET", "/api/v1/drift", false }, { "GET", "/api/v1/workflows", false },
         { "GET", "/api/v1/workflows/x", false }, { "GET", "/api/v1/definitions", false }, { "GET", "/api/v1/definitions/versions", false }, { "GET", "/api/v1/lanes", false },
         { "GET", "/api/v1/signals", false }, { "GET", "/api/v1/drains", false }, { "GET", "/api/v1/drains/x", false }, { "GET", "/api/v1/journal/events?after=x", false },
         { "GET", "/metrics", false }, { "POST", "/api/v1/definitions/check", false }, { "POST", "/api/v1/signals", true }, { "POST", "/api/v1/workflows/x/alterations", true },

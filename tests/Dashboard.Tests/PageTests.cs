@@ -1,6 +1,6 @@
-using Deque.AxeCore.Commons;
-using Deque.AxeCore.Playwright;
 using FlannelFlow.Dashboard.Tests.Support;
+using FlannelFlow.Host.Reconcile;
+using FlannelFlow.Operations.Reconcile;
 using Microsoft.Playwright;
 using static Microsoft.Playwright.Assertions;
 
@@ -96,6 +96,55 @@ public sealed class PageTests(Browser browser) : IClassFixture<Browser>
     }
 
     [Fact]
+    public async Task Workflows_OfAllHosts_StandInOneList()
+    {
+        await TestWorkflows.RunMendAsync(Cluster.One, "k-all-1", "well", Ct);
+        await TestWorkflows.RunMendAsync(Cluster.Two, "k-all-2", "well", Ct);
+        await TestWorkflows.RunMendAsync(Cluster.One, "k-all-3", "well", Ct);
+        await using var visit = await browser.VisitAsync(Cluster.One);
+        await visit.GoAsync("/workflows?text=k-all-");
+        var rows = visit.Page.Locator("tbody tr");
+        await Expect(rows).ToHaveCountAsync(3);
+        await Expect(rows).ToContainTextAsync(["n1mendfinishedk-all-3", "n2mendfinishedk-all-2", "n1mendfinishedk-all-1"]);
+        // What begins elsewhere is seen without reload.
+        await TestWorkflows.RunMendAsync(Cluster.Two, "k-all-4", "well", Ct);
+        await Expect(rows).ToHaveCountAsync(4);
+        await visit.GoAsync("/workflows?text=k-all-&host=n2");
+        await Expect(rows).ToHaveCountAsync(2);
+        await rows.First.GetByRole(AriaRole.Link).ClickAsync();
+        await Expect(visit.Page.Locator(".facts")).ToContainTextAsync("on n2");
+        Assert.Empty(visit.Errors);
+    }
+
+    [Fact]
+    public async Task Lookup_AnswersAsTheContainersDns_AndDriftIsShown()
+    {
+        await Cluster.NetworkAsync("net-look", "look", "10.133.0.0/20", Ct);
+        await Cluster.ServiceAsync("svc-look", "look-web", "net-look", "10.133.0.2", Ct);
+        await Cluster.TaskAsync("look1", "n2", "svc-look", "look-web", "net-look", "10.133.2.2", Ct);
+        await using var visit = await browser.VisitAsync(Cluster.One);
+        await visit.GoAsync("/services/svc-look");
+        await Expect(visit.Page.Locator("tbody tr")).ToHaveCountAsync(1);
+        await visit.Page.GetByLabel("As container").FillAsync("look-web.1.look1");
+        await visit.Page.GetByRole(AriaRole.Button, new() { Name = "Look up" }).ClickAsync();
+        await Expect(visit.Page.Locator(".answers")).ToHaveTextAsync("10.133.0.2 look-web.look");
+        await visit.GoAsync("/services/svc-look?as=look1&name=elsewhere.example");
+        await Expect(visit.Page.GetByText("none of ours: the container's own servers are asked")).ToBeVisibleAsync();
+        await visit.GoAsync("/services/svc-look?as=nobody&name=web");
+        await Expect(visit.Page.GetByText("there is no container \"nobody\"")).ToBeVisibleAsync();
+
+        var drift = (DriftBook)Cluster.One.Services.GetService(typeof(DriftBook))!;
+        await visit.GoAsync("/");
+        await Expect(visit.Page.Locator("#drift")).ToContainTextAsync("have not been compared yet");
+        var difference = new Difference(DriftKind.Device, "ff-look", "bridge ff-look is down") { Command = "flannelflow doctor" };
+        for (var look = 0; look < 2; look++) drift.Looked([difference], trouble: null);
+        await Expect(visit.Page.GetByRole(AriaRole.Row).Filter(new() { HasText = "bridge ff-look is down" })).ToContainTextAsync("flannelflow doctor");
+        drift.Looked([], trouble: null);
+        await Expect(visit.Page.GetByText("bridge ff-look is down")).ToHaveCountAsync(0);
+        Assert.Empty(visit.Errors);
+    }
+
+    [Fact]
     public async Task SignIn_WithAWrongToken_SaysSo_AndTakesNobodyElsewhere()
     {
         await using var visit = await browser.VisitAsync(Cluster.Two);
@@ -180,33 +229,10 @@ public sealed class PageTests(Browser browser) : IClassFixture<Browser>
         await Expect(visit.Page.GetByRole(AriaRole.Alert)).ToContainTextAsync("NETWORK_SUBNET_SIZE=30: must be from 1 to 28");
     }
 
-    /// <summary>All of axe's rules once; dark differs in its colours, and a phone in what does not fit.</summary>
-    [Theory]
-    [InlineData(ColorScheme.Light, 1280, "")]
-    [InlineData(ColorScheme.Dark, 390, "color-contrast")]
-    public async Task Pages_AreAccessible(ColorScheme colours, int width, string rule)
-    {
-        var (workflow, drain) = await Shop.GetOrAdd(Cluster, cluster => cluster.AsShopAsync(Ct));
-        await using var visit = await browser.VisitAsync(Cluster.One, colours, width);
-        var problems = new List<string>();
-        foreach (var path in new[] { "/", "/workflows", $"/workflows/n1/{workflow}", "/drains", $"/drains/{drain}", "/networks", "/networks/netshop00000000000000000a", "/services", "/services/svcweb-shop", "/planner", "/nowhere" })
-        {
-            await visit.GoAsync(path);
-            await Expect(visit.Page.Locator(colours == ColorScheme.Dark ? ".ff.dark" : ".ff.light")).ToBeVisibleAsync();
-            problems.AddRange(await SeriousAsync(visit.Page, path, rule));
-            problems.AddRange((await visit.Page.EvaluateAsync<string[]>(TooWide)).Select(element => $"{path} is wider than {width} px: {element}"));
-        }
-
-        await visit.Page.GotoAsync("/sign-in");
-        problems.AddRange(await SeriousAsync(visit.Page, "/sign-in", rule));
-        Assert.Equal("", string.Join('\n', problems));
-        Assert.Empty(visit.Errors);
-    }
-
     [Fact(Explicit = true)]
     public async Task Screenshots()
     {
-        var (workflow, drain) = await Shop.GetOrAdd(Cluster, cluster => cluster.AsShopAsync(Ct));
+        var (workflow, drain) = await Cluster.AsShopAsync(Ct);
         var folder = Environment.GetEnvironmentVariable("SCREENSHOTS") ?? throw new InvalidOperationException("set SCREENSHOTS to the folder for them");
         foreach (var colours in new[] { ColorScheme.Light, ColorScheme.Dark })
         {
@@ -223,23 +249,5 @@ public sealed class PageTests(Browser browser) : IClassFixture<Browser>
                 await visit.Page.ScreenshotAsync(new PageScreenshotOptions { Path = Path.Combine(folder, $"{name}-{colours.ToString().ToLowerInvariant()}.png") });
             }
         }
-    }
-
-    private static readonly System.Collections.Concurrent.ConcurrentDictionary<Support.Cluster, Task<(string Workflow, string Drain)>> Shop = new();
-
-    /// <summary>What reaches beyond the window. Tables and drawings scroll by themselves.</summary>
-    private const string TooWide = """
-        () => document.documentElement.scrollWidth <= window.innerWidth + 1 ? [] :
-          [...document.querySelectorAll('#content *')].filter(e => e.getBoundingClientRect().right > window.innerWidth + 1 && !e.closest('.scroll')).slice(0, 3).map(e => e.outerHTML.slice(0, 160))
-        """;
-
-    /// <param name="rule">Only this one; "": all.</param>
-    private static async Task<IEnumerable<string>> SeriousAsync(IPage page, string path, string rule)
-    {
-        var options = new AxeRunOptions { ResultTypes = [ResultType.Violations] };
-        if (rule.Length > 0) options.RunOnly = new RunOnlyOptions { Type = "rule", Values = [rule] };
-        var found = await page.RunAxe(options);
-        return found.Violations.Where(violation => violation.Impact is "serious" or "critical")
-            .Select(violation => $"{path}: {violation.Id} ({violation.Help}): {string.Join(" | ", violation.Nodes.Take(3).Select(node => node.Html))}");
     }
 }

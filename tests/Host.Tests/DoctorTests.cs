@@ -9,6 +9,7 @@ using FlannelFlow.Host.Reconcile;
 using FlannelFlow.Linux;
 using FlannelFlow.Linux.LoadBalancing;
 using FlannelFlow.Operations.Cluster;
+using FlannelFlow.Operations.Reconcile;
 
 namespace FlannelFlow.Host.Tests;
 

@@ -1,4 +1,5 @@
 using FlannelFlow.Host.Reconcile;
+using FlannelFlow.Operations.Reconcile;
 using FlannelFlow.Workflows;
 
 namespace FlannelFlow.Host.Tests;

@@ -2,6 +2,7 @@ using System.Globalization;
 using FlannelFlow.Cluster.Addressing;
 using FlannelFlow.Cluster.Etcd;
 using FlannelFlow.Cluster.Mirror;
+using FlannelFlow.Dns.Serving;
 using FlannelFlow.Operations;
 using FlannelFlow.Operations.Cluster;
 using FlannelFlow.Operations.Planning;
@@ -16,6 +17,7 @@ public static class ClusterApi
     public const string ServicesPath = "/api/v1/services";
     public const string IncidentsPath = "/api/v1/incidents";
     public const string PlanPath = "/api/v1/plan";
+    public const string NamesPath = "/api/v1/names";
 
     public static void MapCluster(this IEndpointRouteBuilder routes)
     {
@@ -30,6 +32,12 @@ public static class ClusterApi
             ClusterViews.Service(State(), http.RouteWord("id")) ?? throw new KeyNotFoundException($"there is no service \"{http.RouteWord("id")}\" on our networks"))).Described("A service", typeof(ServiceView));
         routes.MapApi("GET", IncidentsPath, async http => await http.RequestServices.GetRequiredService<Incidents>().ReadAsync(http.RequestAborted))
             .Described("Workflows of all hosts that wait for a person", typeof(IncidentPage));
+        routes.MapApi("GET", NamesPath, http =>
+        {
+            var words = http.QueryWords();
+            return Task.FromResult<object>(NameLookup.Of(
+                State(), words.GetValueOrDefault("container", ""), words.GetValueOrDefault("name", ""), http.RequestServices.GetRequiredService<DnsOptions>().Mode));
+        }).Described("What a container's DNS query for a name is answered", typeof(NameLookupView), body: null, "container", "name");
         routes.MapApi("GET", PlanPath, http => Task.FromResult<object>(
             Plan(http.QueryWords(), http.RequestServices.GetRequiredService<FlannelFlowOptions>().Addresses)))
             .Described("What an address space holds", typeof(CapacityPlan), body: null, "available", "network-size", "host-size", "service-size", "services");

@@ -1,4 +1,5 @@
 using FlannelFlow.Host.Reconcile;
+using FlannelFlow.Operations.Reconcile;
 
 namespace FlannelFlow.Host.Api;
 

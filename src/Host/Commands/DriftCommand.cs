@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using FlannelFlow.Host.Api;
 using FlannelFlow.Host.Reconcile;
+using FlannelFlow.Operations.Reconcile;
 
 namespace FlannelFlow.Host.Commands;
 

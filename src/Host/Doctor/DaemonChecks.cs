@@ -2,6 +2,7 @@ using System.Globalization;
 using FlannelFlow.Host.Api;
 using FlannelFlow.Host.Reconcile;
 using FlannelFlow.Operations.Cluster;
+using FlannelFlow.Operations.Reconcile;
 
 namespace FlannelFlow.Host.Doctor;
 

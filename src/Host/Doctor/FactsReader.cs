@@ -16,6 +16,7 @@ using FlannelFlow.Linux.Netlink;
 using FlannelFlow.Linux.Processes;
 using FlannelFlow.Operations;
 using FlannelFlow.Operations.Cluster;
+using FlannelFlow.Operations.Reconcile;
 using Health = FlannelFlow.Host.Api.Health;
 
 namespace FlannelFlow.Host.Doctor;

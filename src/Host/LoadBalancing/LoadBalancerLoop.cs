@@ -9,6 +9,7 @@ using FlannelFlow.Host.Reconcile;
 using FlannelFlow.Linux.Firewall;
 using FlannelFlow.Linux.LoadBalancing;
 using FlannelFlow.Linux.Netlink;
+using FlannelFlow.Operations.Reconcile;
 using FlannelFlow.Workflows;
 
 namespace FlannelFlow.Host.LoadBalancing;

@@ -1,28 +1,8 @@
 using System.Collections.Immutable;
 using System.Diagnostics.Metrics;
+using FlannelFlow.Operations.Reconcile;
 
 namespace FlannelFlow.Host.Reconcile;
-
-/// <param name="Kind">A <see cref="DriftKind"/>.</param>
-/// <param name="Since">When it was first seen.</param>
-/// <param name="Workflow">The one that mends it, or was last begun for it; null: none was.</param>
-/// <param name="Command">What a person can do, where no workflow mends it.</param>
-/// <param name="Begun">How often its workflow was begun.</param>
-public sealed record StandingDrift(DriftKind Kind, string Subject, string Text, DateTimeOffset Since, string? Workflow, string? Command, int Begun);
-
-/// <param name="Took">From when it was first seen to when it was seen no more.</param>
-/// <param name="Workflow">That mended it; null: it went by itself (a flanneld mended it, a container was just being started).</param>
-public sealed record MendedDrift(DriftKind Kind, string Subject, string Text, DateTimeOffset Since, TimeSpan Took, string? Workflow);
-
-/// <param name="Looked">When all was last compared; null: not since this daemon began.</param>
-/// <param name="Trouble">Why not all could be compared in the last look.</param>
-/// <param name="Standing">Seen in two looks or more.</param>
-/// <param name="Mended">The latest ones, the newest first.</param>
-/// <param name="Totals">Since this daemon began: how many were found that stood for two looks or more.</param>
-public sealed record DriftView(
-    DateTimeOffset? Looked, string? Trouble, IReadOnlyList<StandingDrift> Standing, IReadOnlyList<MendedDrift> Mended, IReadOnlyList<DriftTotal> Totals);
-
-public sealed record DriftTotal(DriftKind Kind, long Count);
 
 /// <summary>What differs on this host over time: when a difference counts, when its workflow is due again, and what was mended.</summary>
 /// <remarks>

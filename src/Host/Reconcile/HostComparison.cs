@@ -5,6 +5,7 @@ using FlannelFlow.Cluster.Pools;
 using FlannelFlow.Host.Docker;
 using FlannelFlow.Host.Plugin;
 using FlannelFlow.Linux.Netlink;
+using FlannelFlow.Operations.Reconcile;
 
 namespace FlannelFlow.Host.Reconcile;
 

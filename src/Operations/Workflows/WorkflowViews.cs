@@ -7,6 +7,13 @@ namespace FlannelFlow.Operations.Workflows;
 /// <param name="Next">Give it as <c>before</c> to get the next page; null on the last.</param>
 public sealed record WorkflowPage(IReadOnlyList<WorkflowView> Items, long? Next);
 
+/// <summary>A page of the workflows of all hosts, newest first.</summary>
+/// <param name="Next">Give it as <c>before</c> to get the next page; null on the last.</param>
+/// <param name="Notice">Which hosts' are missing, and why; null if none are.</param>
+public sealed record ClusterWorkflowPage(IReadOnlyList<HostedWorkflow> Items, string? Next, string? Notice);
+
+public sealed record HostedWorkflow(string Host, WorkflowView Workflow);
+
 /// <summary>An instance.</summary>
 /// <param name="Row">Its place in the journal, for paging.</param>
 /// <param name="Error">The fault that it failed or is suspended with.</param>

@@ -53,12 +53,12 @@ public sealed class Cluster : IAsyncLifetime
         MirrorJson.Write(new ServiceRecord(id, name, EndpointMode.Vip, [new ServiceNetwork(network, [], IPv4Address.Parse(vip))], NoLabels, [])),
         ct);
 
-    public Task TaskAsync(string id, string host, string service, string serviceName, string network, string address, CancellationToken ct, bool drains = false) => PutAsync(
+    public Task TaskAsync(string id, string host, string service, string serviceName, string network, string address, CancellationToken ct, bool drains = false, DrainReason reason = DrainReason.Stop) => PutAsync(
         Keys.DockerContainer(host, id),
         MirrorJson.Write(new ContainerRecord(
             id, host, $"{serviceName}.1.{id}", id, ContainerHealth.None, drains ? ContainerState.Draining : ContainerState.Ready,
             [new ContainerNetwork(network, "ep-" + id, IPv4Address.Parse(address), [], [])], NoLabels, new ContainerTask("task-" + id, service, serviceName, "node-" + host, 1),
-            Drain: drains ? DrainRecord.Begin(DrainReason.Stop, TimeProvider.System.GetUtcNow()) : null)),
+            Drain: drains ? DrainRecord.Begin(reason, TimeProvider.System.GetUtcNow()) : null)),
         ct);
 
     public Task PutAsync(string key, string value, CancellationToken ct) => _etcd.Store.PutAsync(key, value, EtcdLeaseId.None, ct);

@@ -15,6 +15,7 @@ using FlannelFlow.Host;
 using FlannelFlow.Host.Access;
 using FlannelFlow.Host.Api;
 using FlannelFlow.Host.Draining;
+using FlannelFlow.Host.Reconcile;
 using FlannelFlow.Operations.Access;
 using FlannelFlow.Workflows;
 using Microsoft.AspNetCore.Builder;
@@ -102,6 +103,7 @@ public sealed class TestHost : IAsyncDisposable
             .AddSingleton(new DockerMirror(store, keys, name, TimeProvider.System, NullLogger<DockerMirror>.Instance))
             .AddSingleton<PoolAllocator>().AddSingleton<VniAllocator>().AddSingleton<AddressAllocator>()
             .AddSingleton<OperationsStore>().AddSingleton<DrainWriter>().AddSingleton<OpenDrains>()
+            .AddSingleton<DriftBook>()
             .AddSingleton<RequestLoop>().AddSingleton<SummaryPublisher>()
             .AddOperations();
         var network = NetworkSocket.Bind(options.Access, Serilog.Core.Logger.None)!;

@@ -23,6 +23,13 @@ internal static class TestWorkflows
     /// <summary>A drain whose kernel is broken until <see cref="Brittle.Mend"/>.</summary>
     public static async Task<InstanceId> RunDrainAsync(TestHost host, string thing, string service, string network, string container, CancellationToken ct)
     {
+        var id = await StartDrainAsync(host, thing, service, network, container, ct);
+        await host.Runtime.AnswerAsync(id, ct);
+        return id;
+    }
+
+    public static async Task<InstanceId> StartDrainAsync(TestHost host, string thing, string service, string network, string container, CancellationToken ct)
+    {
         var input = new JsonObject
         {
             ["Thing"] = thing,
@@ -32,9 +39,7 @@ internal static class TestWorkflows
             ["Address"] = "10.128.2.2",
             ["Reason"] = "Stop",
         };
-        var id = await host.Runtime.StartAsync(new StartWorkflow("connection-drain", container, input), ct);
-        await host.Runtime.AnswerAsync(id, ct);
-        return id;
+        return await host.Runtime.StartAsync(new StartWorkflow("connection-drain", container, input), ct);
     }
 
     private const string Mend = """
@@ -67,17 +72,22 @@ internal sealed record BrittleInput(string Thing);
 
 internal sealed record BrittleOutput(string Handle);
 
-/// <summary>Fails for things whose name begins with "broken", until they are mended.</summary>
+/// <summary>Fails for things whose name begins with "broken", and is under way with those that begin with "slow", until they are mended.</summary>
 internal sealed class Brittle : Activity<BrittleInput, BrittleOutput>
 {
-    private static readonly ConcurrentDictionary<string, bool> Mended = new();
+    private static readonly ConcurrentDictionary<string, TaskCompletionSource> Things = new();
 
     public override string Type => "Test.Brittle";
 
-    public static void Mend(string thing) => Mended[thing] = true;
+    public static void Mend(string thing) => Of(thing).TrySetResult();
 
-    public override Task<BrittleOutput> ExecuteAsync(BrittleInput input, ActivityExecution execution, CancellationToken ct) =>
-        input.Thing.StartsWith("broken", StringComparison.Ordinal) && !Mended.ContainsKey(input.Thing)
-            ? throw new IOException($"{input.Thing} is broken")
-            : Task.FromResult(new BrittleOutput("handle of " + input.Thing));
+    public override async Task<BrittleOutput> ExecuteAsync(BrittleInput input, ActivityExecution execution, CancellationToken ct)
+    {
+        if (input.Thing.StartsWith("broken", StringComparison.Ordinal) && !Of(input.Thing).Task.IsCompleted) throw new IOException($"{input.Thing} is broken");
+        if (input.Thing.StartsWith("slow", StringComparison.Ordinal)) await Of(input.Thing).Task.WaitAsync(ct);
+        return new BrittleOutput("handle of " + input.Thing);
+    }
+
+    private static TaskCompletionSource Of(string thing) =>
+        Things.GetOrAdd(thing, _ => new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
 }
