@@ -40,7 +40,7 @@ public sealed class ProcessSupervisor(TimeProvider time, ILogger<ProcessSupervis
 
     public IReadOnlyCollection<SupervisedChild> Children => [.. _slots.Values.Select(s => s.Child).OfType<SupervisedChild>()];
 
-    /// <summary>Stops and forgets the child of this name, and any process with this command line, also one left by an earlier daemon.</summary>
+    /// <summary>Stops and forgets the child of this name, and any process with this command line, also one left by an earlier daemon; nothing of its notifications is left.</summary>
     /// <returns>False if none ran.</returns>
     public async Task<bool> StopAsync(string name, ChildConfig config, CancellationToken ct)
     {
@@ -57,7 +57,9 @@ public sealed class ProcessSupervisor(TimeProvider time, ILogger<ProcessSupervis
                 if (!child.HasEnded) await child.StopAsync(ct);
                 slot.Child = null;
             }
-            return await ChildLauncher.StopAllAsync(config, time, ct) > 0 || ran;
+            var left = await ChildLauncher.StopAllAsync(config, time, ct);
+            if (config.NotifySocket is not null) ReadinessSocket.Delete(config.NotifySocket);
+            return left > 0 || ran;
         }
         finally
         {

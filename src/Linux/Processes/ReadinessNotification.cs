@@ -90,6 +90,13 @@ internal sealed class ReadinessSocket : IDisposable
         File.Move(temporary, MarkOf(path), overwrite: true);
     }
 
+    /// <summary>Takes away what <see cref="Bind"/> and <see cref="MarkReady"/> made, also of a daemon that was killed.</summary>
+    public static void Delete(string path)
+    {
+        File.Delete(path);
+        File.Delete(MarkOf(path));
+    }
+
     private static string MarkOf(string path) => path + ".ready";
 
     public void Dispose() => _socket.Dispose();

@@ -195,6 +195,26 @@ public sealed class SupervisorTests
         await adopted.EnsureReadyAsync(Soon, Ct);
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Stop_LeavesNothingOfTheNotifications(bool isOfAnEarlierDaemon)
+    {
+        await using var scope = new ChildScope();
+        var config = scope.Sleeper with { NotifySocket = scope.Socket };
+        await using var supervisor = ChildScope.NewSupervisor();
+        var child = await supervisor.EnsureAsync("net", config, Ct);
+        Assert.True(ReadinessNotification.Send(scope.Socket, "READY=1"));
+        await child.EnsureReadyAsync(Soon, Ct);
+        Assert.True(File.Exists(scope.Socket + ".ready"));
+
+        await using var next = ChildScope.NewSupervisor();
+        if (isOfAnEarlierDaemon) await child.ReleaseAsync();
+        Assert.True(await (isOfAnEarlierDaemon ? next : supervisor).StopAsync("net", config, Ct));
+        Assert.Empty(scope.Running);
+        Assert.DoesNotContain(Directory.GetFiles(Path.GetDirectoryName(scope.Socket)!), file => file.StartsWith(scope.Socket, StringComparison.Ordinal));
+    }
+
     [Fact]
     public async Task Adopted_NeverHeardReady_IsReplacedAfterTenSeconds()
     {
