@@ -10,5 +10,6 @@ using FlannelFlow.Host.Commands;
 // flannelflow plan         what an address space holds
 // flannelflow drift        what differs on this host
 // flannelflow doctor       what is well on this host, and what is not
+// flannelflow configuration  all options
 // flannelflow install      this host as FlannelFlow wants it; upgrade, uninstall
 return await CommandTree.InvokeAsync(args);

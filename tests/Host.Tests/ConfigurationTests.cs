@@ -141,30 +141,10 @@ public sealed class ConfigurationTests
             refused.Problems);
     }
 
-    [Fact]
-    public void Reference_DocsConfiguration_NamesEveryOption()
-    {
-        var documented = File.ReadAllText(Path.Combine(RepositoryFolder(), "docs", "configuration.md"));
-        var source = File.ReadAllText(Path.Combine(RepositoryFolder(), "src", "Host", "Configuration", "ConfigurationReader.cs"));
-        var names = System.Text.RegularExpressions.Regex.Matches(source, "(?:Text|Number|Seconds|Directory|Uri|OneOf|ExistingFile)\\(\"([A-Za-z_:]+)\"")
-            .Select(match => match.Groups[1].Value).Distinct().ToList();
-
-        Assert.True(names.Count > 15);
-        Assert.All(names, name => Assert.Contains($"`{name}`", documented, StringComparison.Ordinal));
-    }
-
     private static FlannelFlowOptions Read(Dictionary<string, string?> values)
     {
         values.TryAdd("Flannel:Binary", ExistingFile);
         return new ConfigurationReader(new ConfigurationBuilder().AddInMemoryCollection(values).Build()).Read();
-    }
-
-    private static string RepositoryFolder()
-    {
-        var directory = new DirectoryInfo(AppContext.BaseDirectory);
-        while (!File.Exists(Path.Combine(directory.FullName, "FlannelFlow.sln")))
-            directory = directory.Parent ?? throw new DirectoryNotFoundException("no FlannelFlow.sln above the tests");
-        return directory.FullName;
     }
 
     private sealed class TemporaryFile : IDisposable

@@ -25,6 +25,7 @@ public static class CommandTree
             InstallCommand.CreateUninstall(),
             DriftCommand.Create(),
             DoctorCommand.Create(),
+            ConfigurationCommand.Create(),
         };
         root.SetAction((_, ct) => Daemon.RunAsync(ct));
         return root;

@@ -20,7 +20,7 @@ public sealed class ConfigurationException(IReadOnlyList<string> problems)
 }
 
 /// <summary>
-/// Reads the options, by the names that stand in docs/configuration.md, from environment variables and appsettings.json (the environment
+/// Reads the <see cref="Options"/> from environment variables and appsettings.json (the environment
 /// wins), and reports all that is wrong together.
 /// </summary>
 public sealed class ConfigurationReader(IConfiguration configuration)
@@ -33,83 +33,87 @@ public sealed class ConfigurationReader(IConfiguration configuration)
     /// <summary>The options, with defaults in place of what is not valid, and all that is not.</summary>
     public (FlannelFlowOptions Options, IReadOnlyList<string> Problems) ReadAll()
     {
-        var state = Directory("STATE_DIRECTORY", "/var/lib/flannelflow");
-        var runtime = Directory("RUNTIME_DIRECTORY", "/run/flannelflow");
+        var state = Directory(Options.StateDirectory);
+        var runtime = Directory(Options.RuntimeDirectory);
         var host = HostName();
         var options = new FlannelFlowOptions
         {
             StateDirectory = state,
             RuntimeDirectory = runtime,
             HostName = host,
-            DockerEndpoint = Uri("DOCKER_HOST", "unix:///var/run/docker.sock", "unix", "tcp", "http", "https"),
-            WorkflowsDirectory = Text("WORKFLOWS_DIRECTORY", Path.Combine(AppContext.BaseDirectory, "workflows")),
-            LogLevel = OneOf("LOG_LEVEL", "Information", "Verbose", "Debug", "Information", "Warning", "Error"),
+            DockerEndpoint = Uri(Options.DockerHost, "unix", "tcp", "http", "https"),
+            WorkflowsDirectory = Text(Options.WorkflowsDirectory, Path.Combine(AppContext.BaseDirectory, "workflows")),
+            LogLevel = OneOf(Options.LogLevel),
             CrashAt = configuration["FLANNELFLOW_CRASH_AT"],
             Plugin = new PluginOptions(
-                Text("PLUGIN_SOCKET", Path.Combine(state, "plugin", "daemon.sock")),
-                Seconds("PLUGIN_CALL_TIMEOUT", 25, 1, 29)),
+                Text(Options.PluginSocket, Path.Combine(state, "plugin", "daemon.sock")),
+                Seconds(Options.PluginCallTimeout)),
             Etcd = new EtcdConnectionOptions(
                 Endpoints(),
                 Prefix(),
-                Number("EMBEDDED_ETCD_PORT", 12379, 1, 65534),
-                Seconds("ETCD_REQUEST_TIMEOUT", 5, 0.1, 20),
-                Seconds("ADDRESS_QUARANTINE", 10, 1, 3600),
+                Number(Options.EmbeddedEtcdPort),
+                Seconds(Options.EtcdRequestTimeout),
+                Seconds(Options.AddressQuarantine),
                 EtcdTls(),
                 EtcdCredentials()),
             Flannel = new FlannelOptions(
                 FlannelBinary(),
-                Text("FLANNEL_INTERFACE", ""),
-                Text("DEFAULT_FLANNEL_OPTIONS", "").Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)),
-            StopsChildren = OneOf("CHILDREN_ON_STOP", "keep", "keep", "stop") == "stop",
+                Text(Options.FlannelInterface),
+                Text(Options.DefaultFlannelOptions).Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)),
+            StopsChildren = OneOf(Options.ChildrenOnStop) == "stop",
             Addresses = new AddressSpaceOptions
             {
-                AvailableSubnets = Text("AVAILABLE_SUBNETS", "10.128.0.0/12"),
-                NetworkSubnetSize = Number("NETWORK_SUBNET_SIZE", 20, 1, 28),
-                DefaultHostSubnetSize = Number("DEFAULT_HOST_SUBNET_SIZE", 25, 3, 30),
-                ServiceSubnetSize = Text("SERVICE_SUBNET_SIZE", "").Length > 0 ? Number("SERVICE_SUBNET_SIZE", 23, 1, 30) : null,
-                VniStart = Number("VNI_START", 6514, 1, AddressSpaceOptions.VniMax),
+                AvailableSubnets = Text(Options.AvailableSubnets),
+                NetworkSubnetSize = Number(Options.NetworkSubnetSize),
+                DefaultHostSubnetSize = Number(Options.DefaultHostSubnetSize),
+                ServiceSubnetSize = Text(Options.ServiceSubnetSize, "").Length > 0 ? Number(Options.ServiceSubnetSize) : null,
+                VniStart = Number(Options.VniStart),
             },
             Reconcile = new ReconcileOptions(
-                Seconds("SYNC_INTERVAL", 60, 1, 86_400),
-                Seconds("NETWORK_LINGER", 30, 0, 86_400),
-                Seconds("GARBAGE_AGE", 600, 10, 2_592_000)),
+                Seconds(Options.SyncInterval),
+                Seconds(Options.NetworkLinger),
+                Seconds(Options.GarbageAge)),
             Dns = new DnsOptions(
-                OneOf("DNS_DOCKER_COMPATIBILITY_MODE", "true", "true", "false") == "true" ? MatchMode.FirstNetwork : MatchMode.AllNetworks,
-                Number("DNS_TTL", DnsOptions.DefaultTtl, 0, 3600)),
+                OneOf(Options.DnsDockerCompatibilityMode) == "true" ? MatchMode.FirstNetwork : MatchMode.AllNetworks,
+                Number(Options.DnsTtl)),
             Drain = new DrainTerms(
-                Poll: Seconds("DRAIN_POLL", DrainTerms.Default.Poll.TotalSeconds, 0.05, 10),
-                MinimumGrace: Seconds("DRAIN_MINIMUM_GRACE", DrainTerms.Default.MinimumGrace.TotalSeconds, 0, 3600),
-                UdpGrace: Seconds("DRAIN_UDP_GRACE", DrainTerms.Default.UdpGrace.TotalSeconds, 0, 3600),
-                StopGrace: Seconds("DRAIN_STOP_GRACE", DrainTerms.Default.StopGrace.TotalSeconds, 0, 86_400),
-                Hold: Seconds("DRAIN_HOLD", DrainTerms.Default.Hold.TotalSeconds, 0, 10),
-                Slack: Seconds("DRAIN_SLACK", DrainTerms.Default.Slack.TotalSeconds, 0, 3600)),
+                Poll: Seconds(Options.DrainPoll),
+                MinimumGrace: Seconds(Options.DrainMinimumGrace),
+                UdpGrace: Seconds(Options.DrainUdpGrace),
+                StopGrace: Seconds(Options.DrainStopGrace),
+                Hold: Seconds(Options.DrainHold),
+                Slack: Seconds(Options.DrainSlack)),
             DrainWatch = new DrainWatchOptions(
-                BusyInterval: Seconds("TASK_POLL_BUSY", 0.2, 0.05, 10),
-                IdleInterval: Seconds("TASK_POLL", 1, 0.05, 60),
-                BusyTime: Seconds("TASK_POLL_BUSY_TIME", 30, 0, 3600)),
+                BusyInterval: Seconds(Options.TaskPollBusy),
+                IdleInterval: Seconds(Options.TaskPoll),
+                BusyTime: Seconds(Options.TaskPollBusyTime)),
             Access = AccessReader.Read(
-                Text("DASHBOARD_ADDRESS", AccessReader.DefaultAddress),
-                OneOf("DASHBOARD_ANONYMOUS", "auto", "auto", "none", "viewer", "operator"),
-                Text("DASHBOARD_CERTIFICATE", ""),
-                Text("DASHBOARD_CERTIFICATE_KEY", ""),
+                Text(Options.DashboardAddress),
+                OneOf(Options.DashboardAnonymous),
+                Text(Options.DashboardCertificate),
+                Text(Options.DashboardCertificateKey),
                 _problems),
             Tracing = TracingOptions.Read(name => Text(name, ""), host, ThisHost.Version, _problems),
             LoadBalancer = new LoadBalancerOptions
             {
-                Plane = OneOf("LOAD_BALANCER", "auto", "auto", "ipvs", "nftables") switch
+                Plane = OneOf(Options.LoadBalancer) switch
                 {
                     "ipvs" => LoadBalancerPlane.Ipvs,
                     "nftables" => LoadBalancerPlane.Nftables,
                     _ => null,
                 },
-                TcpIdleTimeout = Seconds("LOAD_BALANCER_TCP_IDLE_TIMEOUT", 7800, 1, 432_000),
-                TcpFinTimeout = Seconds("LOAD_BALANCER_TCP_FIN_TIMEOUT", 120, 1, 3600),
-                UdpTimeout = Seconds("LOAD_BALANCER_UDP_TIMEOUT", 300, 1, 86_400),
+                TcpIdleTimeout = Seconds(Options.LoadBalancerTcpIdleTimeout),
+                TcpFinTimeout = Seconds(Options.LoadBalancerTcpFinTimeout),
+                UdpTimeout = Seconds(Options.LoadBalancerUdpTimeout),
             },
         };
         _problems.AddRange(options.Addresses.Validate());
         return (options, _problems);
     }
+
+    private string Text(TextOption option) => Text(option, option.Default);
+
+    private string Text(DaemonOption option, string fallback) => Text(option.Name, fallback);
 
     private string Text(string name, string fallback)
     {
@@ -117,62 +121,62 @@ public sealed class ConfigurationReader(IConfiguration configuration)
         return string.IsNullOrWhiteSpace(given) ? fallback : given.Trim();
     }
 
-    private string Directory(string name, string fallback)
+    private string Directory(TextOption option)
     {
-        var path = Text(name, fallback);
+        var path = Text(option);
         // systemd gives STATE_DIRECTORY as a colon-separated list.
         path = path.Split(':')[0];
         if (!Path.IsPathFullyQualified(path))
-            _problems.Add($"{name}: \"{path}\" is not an absolute path");
+            _problems.Add($"{option.Name}: \"{path}\" is not an absolute path");
         return path;
     }
 
     private string HostName()
     {
-        var name = Text("HOST_NAME", Environment.MachineName);
+        var name = Text(Options.HostName, Environment.MachineName);
         if (name.Contains('/', StringComparison.Ordinal) || name.Length > 253)
             _problems.Add($"HOST_NAME: \"{name}\" is not a host name");
         return name;
     }
 
-    private int Number(string name, int fallback, int from, int to)
+    private int Number(NumberOption option)
     {
-        var text = Text(name, fallback.ToString(CultureInfo.InvariantCulture));
-        if (int.TryParse(text, NumberStyles.Integer, CultureInfo.InvariantCulture, out var value) && value >= from && value <= to)
+        var text = Text(option, option.DefaultValue);
+        if (int.TryParse(text, NumberStyles.Integer, CultureInfo.InvariantCulture, out var value) && value >= option.From && value <= option.To)
             return value;
-        _problems.Add($"{name}: \"{text}\" is not a whole number from {from} to {to}");
-        return fallback;
+        _problems.Add($"{option.Name}: \"{text}\" is not a whole number from {option.Range}");
+        return option.Default;
     }
 
-    private TimeSpan Seconds(string name, double fallback, double from, double to)
+    private TimeSpan Seconds(SecondsOption option)
     {
-        var text = Text(name, fallback.ToString(CultureInfo.InvariantCulture));
-        if (double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var value) && value >= from && value <= to)
+        var text = Text(option, option.DefaultValue);
+        if (double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var value) && value >= option.From && value <= option.To)
             return TimeSpan.FromSeconds(value);
-        _problems.Add(string.Create(CultureInfo.InvariantCulture, $"{name}: \"{text}\" is not a number of seconds from {from} to {to}"));
-        return TimeSpan.FromSeconds(fallback);
+        _problems.Add($"{option.Name}: \"{text}\" is not a number of seconds from {option.Range}");
+        return TimeSpan.FromSeconds(option.Default);
     }
 
-    private string Uri(string name, string fallback, params string[] schemes)
+    private string Uri(TextOption option, params string[] schemes)
     {
-        var text = Text(name, fallback);
+        var text = Text(option);
         if (!System.Uri.TryCreate(text, UriKind.Absolute, out var uri) || !schemes.Contains(uri.Scheme))
-            _problems.Add($"{name}: \"{text}\" is not an address of the form {string.Join(", ", schemes.Select(s => s + "://"))}");
+            _problems.Add($"{option.Name}: \"{text}\" is not an address of the form {string.Join(", ", schemes.Select(s => s + "://"))}");
         return text;
     }
 
-    private string OneOf(string name, string fallback, params string[] values)
+    private string OneOf(ChoiceOption option)
     {
-        var text = Text(name, fallback);
-        var known = values.FirstOrDefault(value => value.Equals(text, StringComparison.OrdinalIgnoreCase));
+        var text = Text(option, option.Default);
+        var known = option.Values.FirstOrDefault(value => value.Equals(text, StringComparison.OrdinalIgnoreCase));
         if (known is null)
-            _problems.Add($"{name}: \"{text}\" is none of {string.Join(", ", values)}");
-        return known ?? fallback;
+            _problems.Add($"{option.Name}: \"{text}\" is none of {string.Join(", ", option.Values)}");
+        return known ?? option.Default;
     }
 
     private string[] Endpoints()
     {
-        var endpoints = Text("ETCD_ENDPOINTS", "").Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+        var endpoints = Text(Options.EtcdEndpoints).Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
         foreach (var endpoint in endpoints)
         {
             if (!System.Uri.TryCreate(endpoint, UriKind.Absolute, out var uri) || uri.Scheme is not ("http" or "https"))
@@ -184,11 +188,11 @@ public sealed class ConfigurationReader(IConfiguration configuration)
 
     private EtcdTlsOptions? EtcdTls()
     {
-        var (authority, certificate, key) = (ExistingFile("ETCD_CA_FILE"), ExistingFile("ETCD_CERT_FILE"), ExistingFile("ETCD_KEY_FILE"));
+        var (authority, certificate, key) = (ExistingFile(Options.EtcdCaFile), ExistingFile(Options.EtcdCertFile), ExistingFile(Options.EtcdKeyFile));
         if (certificate is null != key is null)
             _problems.Add("ETCD_CERT_FILE and ETCD_KEY_FILE belong together: one of them is missing");
         if (authority is null && certificate is null) return null;
-        var endpoints = Text("ETCD_ENDPOINTS", "").Split(',', StringSplitOptions.TrimEntries);
+        var endpoints = Text(Options.EtcdEndpoints).Split(',', StringSplitOptions.TrimEntries);
         if (endpoints is [""])
             _problems.Add("ETCD_ENDPOINTS: none, although TLS files are configured; the daemon's own etcd has no TLS");
         foreach (var endpoint in endpoints.Where(endpoint => endpoint.StartsWith("http://", StringComparison.OrdinalIgnoreCase)))
@@ -199,7 +203,7 @@ public sealed class ConfigurationReader(IConfiguration configuration)
     /// <summary>The password stands in a file: environments and appsettings.json are read by more people than it should be.</summary>
     private EtcdCredentials? EtcdCredentials()
     {
-        var (user, file) = (Text("ETCD_USERNAME", ""), ExistingFile("ETCD_PASSWORD_FILE"));
+        var (user, file) = (Text(Options.EtcdUsername), ExistingFile(Options.EtcdPasswordFile));
         if (user.Length == 0 != file is null)
             _problems.Add("ETCD_USERNAME and ETCD_PASSWORD_FILE belong together: one of them is missing");
         if (user.Length == 0 || file is null || !File.Exists(file)) return null;
@@ -215,17 +219,17 @@ public sealed class ConfigurationReader(IConfiguration configuration)
     }
 
     /// <summary>Null: not given.</summary>
-    private string? ExistingFile(string name)
+    private string? ExistingFile(TextOption option)
     {
-        var path = Text(name, "");
+        var path = Text(option);
         if (path.Length == 0) return null;
-        if (!File.Exists(path)) _problems.Add($"{name}: there is no file {path}");
+        if (!File.Exists(path)) _problems.Add($"{option.Name}: there is no file {path}");
         return path;
     }
 
     private string Prefix()
     {
-        var prefix = Text("ETCD_PREFIX", "/flannelflow").TrimEnd('/');
+        var prefix = Text(Options.EtcdPrefix).TrimEnd('/');
         if (!prefix.StartsWith('/') || prefix.Length < 2 || prefix.Contains("//", StringComparison.Ordinal))
             _problems.Add($"ETCD_PREFIX: \"{prefix}\" must begin with / and name at least one level, like /flannelflow");
         return prefix;
@@ -233,7 +237,7 @@ public sealed class ConfigurationReader(IConfiguration configuration)
 
     private string FlannelBinary()
     {
-        var binary = Text("Flannel:Binary", Path.Combine(AppContext.BaseDirectory, "flanneld"));
+        var binary = Text(Options.FlannelBinary, Path.Combine(AppContext.BaseDirectory, "flanneld"));
         if (!File.Exists(binary))
             _problems.Add($"Flannel:Binary: there is no file {binary}");
         return binary;
