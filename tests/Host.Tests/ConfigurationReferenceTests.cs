@@ -7,15 +7,13 @@ namespace FlannelFlow.Host.Tests;
 /// <summary>What docs/configuration.md says is what the daemon takes.</summary>
 public sealed class ConfigurationReferenceTests
 {
-    private static string Root { get; } = RootAbove(new DirectoryInfo(AppContext.BaseDirectory));
-
     [Fact]
     public async Task Document_IsWhatTheCommandPrints()
     {
         using var output = new StringWriter();
         Assert.Equal(0, await CommandTree.InvokeAsync(["configuration"], new System.CommandLine.InvocationConfiguration { Output = output }));
         Assert.True(
-            output.ToString() == await File.ReadAllTextAsync(Path.Combine(Root, "docs/configuration.md"), TestContext.Current.CancellationToken),
+            output.ToString() == Repository.Read("docs/configuration.md"),
             "docs/configuration.md differs from the options in src/Host/Configuration/Options.cs: dotnet run --project src/Host -- configuration > docs/configuration.md");
     }
 
@@ -47,13 +45,10 @@ public sealed class ConfigurationReferenceTests
     [Fact]
     public void PluginsOptions_AreThoseOfItsConfiguration()
     {
-        var declared = JsonNode.Parse(File.ReadAllText(Path.Combine(Root, "src/Bridge/plugin/config.json")))!["env"]!.AsArray()
+        var declared = JsonNode.Parse(Repository.Read("src/Bridge/plugin/config.json"))!["env"]!.AsArray()
             .Select(variable => (variable!["name"]!.GetValue<string>(), variable["value"]!.GetValue<string>()));
         Assert.Equal(declared, Options.Sections.Single(section => section.Title == "The plugin").Options.Select(option => (option.Name, option.DefaultValue)));
     }
-
-    private static string RootAbove(DirectoryInfo folder) =>
-        File.Exists(Path.Combine(folder.FullName, "FlannelFlow.sln")) ? folder.FullName : RootAbove(folder.Parent!);
 
     /// <summary>A configuration that remembers what it was asked for.</summary>
     private sealed class AskedFor(HashSet<string> asked, Func<string, string?> answer) : IConfiguration
