@@ -241,11 +241,13 @@ public sealed class PageTests(Browser browser) : IClassFixture<Browser>
             foreach (var (name, path) in new[]
             {
                 ("overview", "/"), ("workflows", "/workflows"), ("workflow", $"/workflows/n1/{workflow}"), ("drains", "/drains"), ("drain", $"/drains/{drain}"), ("networks", "/networks"),
-                ("network", "/networks/netshop00000000000000000a"), ("services", "/services"), ("service", "/services/svcweb-shop"), ("planner", "/planner"),
+                ("network", "/networks/netshop00000000000000000a"), ("services", "/services"), ("service", "/services/svcweb-shop?as=webshop0&name=shop-web"), ("planner", "/planner"),
             })
             {
                 await visit.GoAsync(path);
                 await Expect(visit.Page.Locator(colours == ColorScheme.Dark ? ".ff.dark" : ".ff.light")).ToBeVisibleAsync();
+                // What other hosts have to be asked for comes a moment later.
+                await Expect(visit.Page.Locator("#content .panel, #content table").First).ToBeVisibleAsync();
                 await visit.Page.ScreenshotAsync(new PageScreenshotOptions { Path = Path.Combine(folder, $"{name}-{colours.ToString().ToLowerInvariant()}.png") });
             }
         }
