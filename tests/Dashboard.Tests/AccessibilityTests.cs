@@ -26,6 +26,8 @@ public sealed class AccessibilityTests(Browser browser) : IClassFixture<Browser>
         {
             await visit.GoAsync(path);
             await Expect(visit.Page.Locator(colours == ColorScheme.Dark ? ".ff.dark" : ".ff.light")).ToBeVisibleAsync();
+            // What other hosts have to be asked for comes a moment later.
+            await Expect(visit.Page.Locator("#content .panel, #content table, #content .facts, #content .empty, #content p:has(a)").First).ToBeVisibleAsync();
             problems.AddRange(await SeriousAsync(visit.Page, path, rule));
             problems.AddRange((await visit.Page.EvaluateAsync<string[]>(TooWide)).Select(element => $"{path} is wider than {width} px: {element}"));
         }

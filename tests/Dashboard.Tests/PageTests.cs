@@ -247,7 +247,7 @@ public sealed class PageTests(Browser browser) : IClassFixture<Browser>
                 await visit.GoAsync(path);
                 await Expect(visit.Page.Locator(colours == ColorScheme.Dark ? ".ff.dark" : ".ff.light")).ToBeVisibleAsync();
                 // What other hosts have to be asked for comes a moment later.
-                await Expect(visit.Page.Locator("#content .panel, #content table").First).ToBeVisibleAsync();
+                await Expect(visit.Page.Locator("#content .panel, #content table, #content .facts").First).ToBeVisibleAsync();
                 await visit.Page.ScreenshotAsync(new PageScreenshotOptions { Path = Path.Combine(folder, $"{name}-{colours.ToString().ToLowerInvariant()}.png") });
             }
         }
