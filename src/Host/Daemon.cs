@@ -259,7 +259,7 @@ public static class Daemon
         services.AddSingleton<OpenedRuntime>();
         services.AddSingleton(provider => provider.GetRequiredService<OpenedRuntime>().Runtime
             ?? throw new InvalidOperationException("the journal is not open yet"));
-        services.AddSingleton<PluginWorkflows>().AddSingleton<PluginCallEdge>().AddSingleton<NetworkDriver>().AddSingleton<IpamDriver>();
+        services.AddSingleton<IPluginWorkflows, PluginWorkflows>().AddSingleton<PluginCallEdge>().AddSingleton<NetworkDriver>().AddSingleton<IpamDriver>();
         services.AddSingleton<DockerTruth>();
         services.AddHostedService<ServiceManager>();
         AddReconcile(services, options);

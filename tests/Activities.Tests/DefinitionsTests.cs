@@ -57,7 +57,7 @@ public sealed class DefinitionsTests
     }
 
     // Loading looks at types and properties only; nothing is executed.
-    private static ActivityCatalog Catalog() =>
+    internal static ActivityCatalog Catalog() =>
         new ActivitySet(null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, null!).Catalog();
 
     private static string FindFolder()

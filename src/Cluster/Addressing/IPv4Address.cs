@@ -33,7 +33,8 @@ public readonly record struct IPv4Address(uint Value) : IComparable<IPv4Address>
             var end = part < 3 ? rest.IndexOf('.') : rest.Length;
             if (end is < 1 or > 3) return false;
             var digits = rest[..end];
-            if (digits.Length > 1 && digits[0] == '0') return false;
+            // TryParse passes over NULs at the end (dotnet/runtime: Number.TrailingZeros).
+            if ((digits.Length > 1 && digits[0] == '0') || digits.ContainsAnyExceptInRange('0', '9')) return false;
             if (!byte.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out var number)) return false;
             value = (value << 8) | number;
             rest = part < 3 ? rest[(end + 1)..] : default;

@@ -99,7 +99,8 @@ public readonly record struct IPv4Network : IComparable<IPv4Network>
         }
 
         var digits = text.AsSpan(cut + 1);
-        if (!int.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out var length) || length > 32 || (digits.Length > 1 && digits[0] == '0'))
+        if (digits.ContainsAnyExceptInRange('0', '9')
+            || !int.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out var length) || length > 32 || (digits.Length > 1 && digits[0] == '0'))
         {
             problem = $"'{text}' has no prefix length from 0 to 32";
             return false;

@@ -13,8 +13,7 @@ namespace FlannelFlow.Host.Plugin;
 /// call, so that a call sent again gets the same address.
 /// </summary>
 public sealed class IpamDriver(
-    PluginWorkflows workflows,
-    WorkflowRuntime runtime,
+    IPluginWorkflows workflows,
     HostNetworks networks,
     PoolAllocator pools,
     AddressAllocator addresses,
@@ -95,7 +94,7 @@ public sealed class IpamDriver(
         var released = await Refusing(() => addresses.ReleaseAsync(range, address, ct));
         // Docker gave an address back whose endpoint it never deleted (a CreateEndpoint that it gave up): the endpoint goes now.
         if (released.Outcome == AddressRelease.OwnerLives && networks.FindByPool(id.Pool) is { } network)
-            await runtime.StartAsync(EndpointLeave.Start(network.NetworkId, released.Owner, forced: false), ct);
+            await workflows.StartAsync(EndpointLeave.Start(network.NetworkId, released.Owner, forced: false), ct);
         return new EmptyAnswer();
     }
 

@@ -9,7 +9,7 @@ namespace FlannelFlow.Host.Plugin;
 
 /// <summary>Docker's NetworkDriver calls: each is checked, begins a workflow and answers what the workflow answered.</summary>
 /// <remarks>No handler asks Docker anything: dockerd holds locks, or does not serve its API yet, while it waits for the answer.</remarks>
-public sealed class NetworkDriver(PluginWorkflows workflows, HostNetworks networks, ReconcileOptions reconcile)
+public sealed class NetworkDriver(IPluginWorkflows workflows, HostNetworks networks, ReconcileOptions reconcile)
 {
     /// <summary>Driver options that AllocateNetwork adds; Swarm keeps them with the network, so they outlive etcd.</summary>
     private const string VniOption = "flannelflow.vni";
@@ -29,7 +29,7 @@ public sealed class NetworkDriver(PluginWorkflows workflows, HostNetworks networ
 
     public async Task<AllocateNetworkAnswer> AllocateNetworkAsync(AllocateNetworkRequest request, PluginCall call, CancellationToken ct)
     {
-        var networkId = Required(request.NetworkID, nameof(request.NetworkID));
+        var networkId = Id(request.NetworkID, nameof(request.NetworkID));
         var pool = SinglePool(networkId, request.IPv4Data, request.IPv6Data);
         var options = request.Options ?? new Dictionary<string, string>();
         RefuseEncrypted(networkId, options.ContainsKey(EncryptedOption));
@@ -50,7 +50,7 @@ public sealed class NetworkDriver(PluginWorkflows workflows, HostNetworks networ
 
     public async Task<EmptyAnswer> FreeNetworkAsync(NetworkRequest request, PluginCall call, CancellationToken ct)
     {
-        var networkId = Required(request.NetworkID, nameof(request.NetworkID));
+        var networkId = Id(request.NetworkID, nameof(request.NetworkID));
         await workflows.RunAsync(
             new StartWorkflow("network-free", $"network-free/{networkId}", new JsonObject { ["NetworkId"] = networkId }, JoinPolicy.WhileOpen),
             ct);
@@ -59,7 +59,7 @@ public sealed class NetworkDriver(PluginWorkflows workflows, HostNetworks networ
 
     public async Task<EmptyAnswer> CreateNetworkAsync(CreateNetworkRequest request, PluginCall call, CancellationToken ct)
     {
-        var networkId = Required(request.NetworkID, nameof(request.NetworkID));
+        var networkId = Id(request.NetworkID, nameof(request.NetworkID));
         var pool = SinglePool(networkId, request.IPv4Data, request.IPv6Data);
         var options = Generic(request.Options);
         RefuseEncrypted(networkId, options.ContainsKey(EncryptedOption));
@@ -89,7 +89,7 @@ public sealed class NetworkDriver(PluginWorkflows workflows, HostNetworks networ
 
     public async Task<EmptyAnswer> DeleteNetworkAsync(NetworkRequest request, PluginCall call, CancellationToken ct)
     {
-        var networkId = Required(request.NetworkID, nameof(request.NetworkID));
+        var networkId = Id(request.NetworkID, nameof(request.NetworkID));
         var input = new JsonObject { ["NetworkId"] = networkId };
         var lingers = reconcile.Linger > TimeSpan.Zero;
         if (!lingers)
@@ -101,8 +101,8 @@ public sealed class NetworkDriver(PluginWorkflows workflows, HostNetworks networ
 
     public async Task<CreateEndpointAnswer> CreateEndpointAsync(CreateEndpointRequest request, PluginCall call, CancellationToken ct)
     {
-        var networkId = Required(request.NetworkID, nameof(request.NetworkID));
-        var endpointId = EndpointId(request.EndpointID);
+        var networkId = Id(request.NetworkID, nameof(request.NetworkID));
+        var endpointId = Id(request.EndpointID, nameof(request.EndpointID));
         var asked = request.Interface;
         if (!string.IsNullOrEmpty(asked?.AddressIPv6))
             throw new PluginRefusalException($"endpoint {endpointId}: IPv6 addresses ({asked.AddressIPv6}) are not supported by FlannelFlow yet");
@@ -124,8 +124,8 @@ public sealed class NetworkDriver(PluginWorkflows workflows, HostNetworks networ
 
     public async Task<JoinAnswer> JoinAsync(JoinRequest request, PluginCall call, CancellationToken ct)
     {
-        var networkId = Required(request.NetworkID, nameof(request.NetworkID));
-        var endpointId = EndpointId(request.EndpointID);
+        var networkId = Id(request.NetworkID, nameof(request.NetworkID));
+        var endpointId = Id(request.EndpointID, nameof(request.EndpointID));
         Required(request.SandboxKey, nameof(request.SandboxKey));
         RefuseDeleted(endpointId);
         var output = await workflows.FindAsync("endpoint-join", JoinKey(endpointId), ct)
@@ -141,20 +141,20 @@ public sealed class NetworkDriver(PluginWorkflows workflows, HostNetworks networ
     /// <summary>Docker has taken the interface out of the sandbox; what is ours goes with DeleteEndpoint.</summary>
     public Task<EmptyAnswer> LeaveAsync(EndpointRequest request, PluginCall call, CancellationToken ct)
     {
-        EndpointId(request.EndpointID);
+        Id(request.EndpointID, nameof(request.EndpointID));
         return Task.FromResult(new EmptyAnswer());
     }
 
     public async Task<EmptyAnswer> DeleteEndpointAsync(EndpointRequest request, PluginCall call, CancellationToken ct)
     {
-        var networkId = Required(request.NetworkID, nameof(request.NetworkID));
-        await workflows.RunAsync(EndpointLeave.Start(networkId, EndpointId(request.EndpointID), forced: false), LeavePatience, ct);
+        var networkId = Id(request.NetworkID, nameof(request.NetworkID));
+        await workflows.RunAsync(EndpointLeave.Start(networkId, Id(request.EndpointID, nameof(request.EndpointID)), forced: false), LeavePatience, ct);
         return new EmptyAnswer();
     }
 
     public Task<EndpointInfoAnswer> EndpointOperInfoAsync(EndpointRequest request, PluginCall call, CancellationToken ct)
     {
-        EndpointId(request.EndpointID);
+        Id(request.EndpointID, nameof(request.EndpointID));
         return Task.FromResult(new EndpointInfoAnswer(new Dictionary<string, string>()));
     }
 
@@ -172,23 +172,26 @@ public sealed class NetworkDriver(PluginWorkflows workflows, HostNetworks networ
     private static string Required(string? value, string name) =>
         string.IsNullOrEmpty(value) ? throw new BadCallException($"{name} is missing or empty") : value;
 
-    /// <summary>Endpoint ids become interface names and keys: libnetwork makes them of 64 hexadecimal digits.</summary>
-    private static string EndpointId(string? value)
+    /// <summary>
+    /// Ids become names of interfaces, keys and lines of files. Docker makes them of 64 hexadecimal digits, and Swarm of 25 letters and digits (swarmkit:
+    /// identity/randomid.go).
+    /// </summary>
+    private static string Id(string? value, string name)
     {
-        var id = Required(value, "EndpointID");
+        var id = Required(value, name);
         return id.Length is >= 11 and <= 128 && id.All(char.IsAsciiLetterOrDigit)
             ? id
-            : throw new BadCallException($"EndpointID \"{id}\" is not an id of Docker's");
+            : throw new BadCallException($"{name} \"{id}\" is not an id of Docker's");
     }
 
-    private static IPv4Network SinglePool(string networkId, IReadOnlyList<IPData>? ipv4, IReadOnlyList<IPData>? ipv6)
+    private static IPv4Network SinglePool(string networkId, IReadOnlyList<IPData?>? ipv4, IReadOnlyList<IPData?>? ipv6)
     {
         if (ipv6 is { Count: > 0 })
             throw new PluginRefusalException(
-                $"network {networkId}: IPv6 ({ipv6[0].Pool}) is not supported by FlannelFlow yet; create the network without --ipv6");
+                $"network {networkId}: IPv6 ({ipv6[0]?.Pool}) is not supported by FlannelFlow yet; create the network without --ipv6");
         if (ipv4 is not { Count: 1 })
             throw new PluginRefusalException($"network {networkId}: one IPv4 subnet is expected, Docker named {ipv4?.Count ?? 0}");
-        var text = Required(ipv4[0].Pool, "IPv4Data[0].Pool");
+        var text = Required(ipv4[0]?.Pool, "IPv4Data[0].Pool");
         return IPv4Network.TryParse(text, out var pool, out var problem)
             ? pool
             : throw new BadCallException($"IPv4Data[0].Pool: {problem}");
@@ -208,15 +211,26 @@ public sealed class NetworkDriver(PluginWorkflows workflows, HostNetworks networ
     {
         if (options?.TryGetValue(GenericOptions, out var generic) != true || generic.ValueKind != JsonValueKind.Object)
             return [];
-        return generic.EnumerateObject()
-            .Where(property => property.Value.ValueKind == JsonValueKind.String)
-            .ToDictionary(property => property.Name, property => property.Value.GetString()!, StringComparer.Ordinal);
+        var found = new Dictionary<string, string>(StringComparer.Ordinal);
+        try
+        {
+            // The last of a name, as Go reads it.
+            foreach (var property in generic.EnumerateObject().Where(property => property.Value.ValueKind == JsonValueKind.String))
+                found[property.Name] = property.Value.GetString()!;
+        }
+        catch (InvalidOperationException malformed)
+        {
+            // Half of a surrogate pair, which is JSON and no text.
+            throw new BadCallException($"Options.{GenericOptions}: {malformed.Message}");
+        }
+
+        return found;
     }
 
     /// <summary>The value of a driver option; 0 where it is not given.</summary>
     private static int Number(IReadOnlyDictionary<string, string> options, string name, int from, int to)
     {
-        if (!options.TryGetValue(name, out var text) || text.Length == 0)
+        if (!options.TryGetValue(name, out var text) || string.IsNullOrEmpty(text))
             return 0;
         return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var value) && value >= from && value <= to
             ? value

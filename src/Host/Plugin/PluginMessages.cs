@@ -30,8 +30,8 @@ public sealed record IPData(string? AddressSpace, string? Pool, string? Gateway,
 public sealed record AllocateNetworkRequest(
     string? NetworkID,
     IReadOnlyDictionary<string, string>? Options,
-    IReadOnlyList<IPData>? IPv4Data,
-    IReadOnlyList<IPData>? IPv6Data);
+    IReadOnlyList<IPData?>? IPv4Data,
+    IReadOnlyList<IPData?>? IPv6Data);
 
 /// <param name="Options">Replaces the network's driver options: what Docker sent must be in it.</param>
 public sealed record AllocateNetworkAnswer(IReadOnlyDictionary<string, string> Options);
@@ -41,8 +41,8 @@ public sealed record NetworkRequest(string? NetworkID);
 public sealed record CreateNetworkRequest(
     string? NetworkID,
     IReadOnlyDictionary<string, JsonElement>? Options,
-    IReadOnlyList<IPData>? IPv4Data,
-    IReadOnlyList<IPData>? IPv6Data);
+    IReadOnlyList<IPData?>? IPv4Data,
+    IReadOnlyList<IPData?>? IPv6Data);
 
 public sealed record EndpointInterface(string? Address, string? AddressIPv6, string? MacAddress);
 

@@ -4,21 +4,38 @@ using FlannelFlow.Workflows;
 
 namespace FlannelFlow.Host.Plugin;
 
-/// <summary>Runs the workflow behind a plugin call and turns its end into what Docker is told.</summary>
-public sealed class PluginWorkflows(WorkflowRuntime runtime, TimeProvider time)
+/// <summary>The workflows behind plugin calls, whose ends are what Docker is told.</summary>
+public interface IPluginWorkflows
 {
     /// <summary>
     /// Starts a workflow, or joins the one that the same key began, and waits for what it answers.
     /// </summary>
     /// <exception cref="PluginRefusalException">The workflow failed; the message is that of its fault.</exception>
+    Task<JsonObject> RunAsync(StartWorkflow start, CancellationToken ct);
+
+    /// <summary>Starts a workflow, or joins one, and waits for its end, but only so long: it is accepted, durably, and goes on.</summary>
+    /// <exception cref="PluginRefusalException">It failed within that time.</exception>
+    Task RunAsync(StartWorkflow start, TimeSpan patience, CancellationToken ct);
+
+    /// <summary>Starts a workflow for which nobody waits; it is accepted, durably, when this completes.</summary>
+    Task StartAsync(StartWorkflow start, CancellationToken ct);
+
+    /// <summary>The answer of the workflow that a key began; null if none did.</summary>
+    /// <exception cref="PluginRefusalException">The workflow failed.</exception>
+    Task<JsonObject?> FindAsync(string definitionId, string key, CancellationToken ct);
+
+    bool HasBegun(string definitionId, string key);
+}
+
+/// <summary>Runs them on this daemon's engine.</summary>
+public sealed class PluginWorkflows(WorkflowRuntime runtime, TimeProvider time) : IPluginWorkflows
+{
     public async Task<JsonObject> RunAsync(StartWorkflow start, CancellationToken ct)
     {
         var answer = await runtime.RunAsync(start, ct);
         return OutputOf(answer, start.DefinitionId);
     }
 
-    /// <summary>Starts a workflow, or joins one, and waits for its end, but only so long: it is accepted, durably, and goes on.</summary>
-    /// <exception cref="PluginRefusalException">It failed within that time.</exception>
     public async Task RunAsync(StartWorkflow start, TimeSpan patience, CancellationToken ct)
     {
         var id = await runtime.StartAsync(start, ct);
@@ -34,11 +51,8 @@ public sealed class PluginWorkflows(WorkflowRuntime runtime, TimeProvider time)
         }
     }
 
-    /// <summary>Starts a workflow for which nobody waits; it is accepted, durably, when this completes.</summary>
     public async Task StartAsync(StartWorkflow start, CancellationToken ct) => await runtime.StartAsync(start, ct);
 
-    /// <summary>The answer of the workflow that a key began; null if none did.</summary>
-    /// <exception cref="PluginRefusalException">The workflow failed.</exception>
     public async Task<JsonObject?> FindAsync(string definitionId, string key, CancellationToken ct)
     {
         return runtime.InstanceByKey(definitionId, key) is { } row ? OutputOf(await runtime.AnswerAsync(row.Id, ct), definitionId) : null;
