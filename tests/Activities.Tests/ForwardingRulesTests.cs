@@ -91,27 +91,27 @@ public sealed class ForwardingRulesTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task FindMissing_NamesTheNetworkWhoseRulesAnotherHandTookAway()
+    public async Task FindDifferent_NamesTheNetworkWhoseRulesAnotherHandTookAway()
     {
         (int, IPv4Network)[] both = [(6514, Red), (6515, Blue)];
-        Assert.Equal([6514, 6515], (await _rules!.FindMissingAsync(both, Ct)).Keys.Order());
+        Assert.Equal([6514, 6515], (await _rules!.FindDifferentAsync(both, Ct)).Keys.Order());
         await _rules.EnsureAsync(6514, Red, Ct);
         await _rules.EnsureAsync(6515, Blue, Ct);
-        Assert.Empty(await _rules.FindMissingAsync(both, Ct));
+        Assert.Empty(await _rules.FindDifferentAsync(both, Ct));
 
         await _table!.ApplyAsync(["delete element inet flannelflow fabric_paths { \"ffbr.6515\" . \"flannel.6515\" }"], Ct);
-        Assert.Equal([6515], (await _rules.FindMissingAsync(both, Ct)).Keys);
+        Assert.Equal([6515], (await _rules.FindDifferentAsync(both, Ct)).Keys);
         await _rules.EnsureAsync(6515, Blue, Ct);
         await _table.ApplyAsync(["flush chain inet flannelflow isolation"], Ct);
-        Assert.Equal([6514, 6515], (await _rules.FindMissingAsync(both, Ct)).Keys.Order());
+        Assert.Equal([6514, 6515], (await _rules.FindDifferentAsync(both, Ct)).Keys.Order());
         await _rules.EnsureAsync(6515, Blue, Ct);
-        Assert.Empty(await _rules.FindMissingAsync(both, Ct));
+        Assert.Empty(await _rules.FindDifferentAsync(both, Ct));
 
         await IptablesAsync("-F");
-        Assert.Equal([6514, 6515], (await _rules.FindMissingAsync(both, Ct)).Keys.Order());
+        Assert.Equal([6514, 6515], (await _rules.FindDifferentAsync(both, Ct)).Keys.Order());
         await _rules.EnsureAsync(6514, Red, Ct);
         await _rules.EnsureAsync(6515, Blue, Ct);
-        Assert.Empty(await _rules.FindMissingAsync(both, Ct));
+        Assert.Empty(await _rules.FindDifferentAsync(both, Ct));
     }
 
     /// <summary>iptables -F empties FORWARD, too, and leaves its policy; Docker makes its jump anew only when it starts.</summary>
@@ -121,13 +121,17 @@ public sealed class ForwardingRulesTests : IAsyncLifetime
         await IptablesAsync("-P", "FORWARD", "DROP");
         await _rules!.EnsureAsync(6514, Red, Ct);
         Assert.Equal(3, (await ForwardAsync()).Count);
-        Assert.Empty(await _rules.FindMissingAsync([(6514, Red)], Ct));
+        Assert.Empty(await _rules.FindDifferentAsync([(6514, Red)], Ct));
         await _rules.RemoveAsync(6514, Red, () => true, Ct);
         Assert.Empty(await ForwardAsync());
 
-        await IptablesAsync("-A", "FORWARD", "-j", "DOCKER-USER");
+        // Docker makes its jump when it starts: then they are needed in FORWARD no longer.
+        await _rules.EnsureAsync(6514, Red, Ct);
+        await IptablesAsync("-I", "FORWARD", "-j", "DOCKER-USER");
+        Assert.Contains("not needed there any more", Assert.Single(await _rules.FindDifferentAsync([(6514, Red)], Ct)).Value, StringComparison.Ordinal);
         await _rules.EnsureAsync(6514, Red, Ct);
         Assert.Single(await ForwardAsync());
+        Assert.Empty(await _rules.FindDifferentAsync([(6514, Red)], Ct));
 
         async Task<IReadOnlyList<string>> ForwardAsync() => [.. (await _iptables!.ListAsync("filter", "FORWARD", Ct)).Where(line => line.StartsWith("-A", StringComparison.Ordinal))];
     }

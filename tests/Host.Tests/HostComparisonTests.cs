@@ -55,7 +55,7 @@ public sealed class HostComparisonTests
     {
         Assert.Equal("Flanneld net1 process: network-restore", Text(WithNetwork(network => network with { FlanneldTrouble = "exit code 3" })));
         Assert.Equal("Flanneld net1 subnet.env: network-restore", Text(WithNetwork(network => network with { Fabric = null })));
-        Assert.Equal("Rules net1 rules: network-restore", Text(Whole with { Kernel = Whole.Kernel with { MissingRules = new Dictionary<int, string> { [6514] = "rules" } } }));
+        Assert.Equal("Rules net1 rules: network-restore", Text(Whole with { Kernel = Whole.Kernel with { DifferentRules = new Dictionary<int, string> { [6514] = "rules" } } }));
     }
 
     [Fact]

@@ -41,7 +41,9 @@ public sealed class ForwardingRules(NftTable nft, Iptables iptables) : IDisposab
         {
             if (!await TryNftablesAsync(() => EnsureDropsAsync(vni, pool, ct))) await _withoutNftables.EnsureAsync(vni, pool, ct);
             var filter = await iptables.ListAsync("filter", chain: null, ct);
-            await iptables.EnsureRulesAsync("filter", filter, AcceptChains(filter).SelectMany(chain => Accepts(chain, vni)), ct);
+            var chains = AcceptChains(filter).ToList();
+            await iptables.EnsureRulesAsync("filter", filter, chains.SelectMany(chain => Accepts(chain, vni)), ct);
+            await iptables.DeleteRulesAsync("filter", filter, OtherChains(chains).SelectMany(chain => Accepts(chain, vni)), ct);
         }
         finally
         {
@@ -91,7 +93,7 @@ public sealed class ForwardingRules(NftTable nft, Iptables iptables) : IDisposab
             await TryNftablesAsync(() => RemoveDropsAsync(vni, pool, last, ct));
             await _withoutNftables.RemoveAsync(vni, pool, last, ct);
             var filter = await iptables.ListAsync("filter", chain: null, ct);
-            await iptables.DeleteRulesAsync("filter", filter, ((string[])[AcceptChain, ForwardChain]).SelectMany(chain => Accepts(chain, vni)), ct);
+            await iptables.DeleteRulesAsync("filter", filter, OtherChains([]).SelectMany(chain => Accepts(chain, vni)), ct);
         }
         finally
         {
@@ -122,23 +124,27 @@ public sealed class ForwardingRules(NftTable nft, Iptables iptables) : IDisposab
         && objects.Select(item => item?["set"]).FirstOrDefault(set => set?["name"]?.GetValue<string>() == "fabric_pools") is { } pools
         && pools["elem"] is not JsonArray { Count: > 0 };
 
-    /// <summary>Which of these networks' rules are not all there, each with what is missing.</summary>
-    public async Task<IReadOnlyDictionary<int, string>> FindMissingAsync(IReadOnlyCollection<(int Vni, IPv4Network Pool)> networks, CancellationToken ct)
+    /// <summary>Which of these networks' rules are not all there, or stand where they are not needed any more; each with what differs.</summary>
+    public async Task<IReadOnlyDictionary<int, string>> FindDifferentAsync(IReadOnlyCollection<(int Vni, IPv4Network Pool)> networks, CancellationToken ct)
     {
-        var missing = new Dictionary<int, string>();
-        if (networks.Count == 0) return missing;
+        var different = new Dictionary<int, string>();
+        if (networks.Count == 0) return different;
         JsonArray? objects = null;
         var hasNftables = await TryNftablesAsync(async () => objects = await nft.ListJsonAsync(ct));
         var filter = await iptables.ListAsync("filter", chain: null, ct);
         var chains = AcceptChains(filter).ToList();
         foreach (var (vni, pool) in networks)
         {
-            if (hasNftables ? !HoldsDrops(objects, vni, pool) : !await _withoutNftables.HoldsAsync(vni, pool, ct)) missing[vni] = $"rules of {Own}";
-            else if (chains.SelectMany(chain => Accepts(chain, vni)).Any(rule => !filter.Contains($"-A {rule.Chain} {string.Join(' ', rule.Arguments)}")))
-                missing[vni] = $"rules of {string.Join(" and ", chains)}";
+            if (hasNftables ? !HoldsDrops(objects, vni, pool) : !await _withoutNftables.HoldsAsync(vni, pool, ct)) different[vni] = $"rules of {Own} are not all there";
+            else if (chains.SelectMany(chain => Accepts(chain, vni)).Any(rule => !IsThere(rule)))
+                different[vni] = $"rules of {string.Join(" and ", chains)} are not all there";
+            else if (OtherChains(chains).SelectMany(chain => Accepts(chain, vni)).Any(IsThere))
+                different[vni] = $"rules of {string.Join(" and ", OtherChains(chains))} are not needed there any more";
         }
 
-        return missing;
+        return different;
+
+        bool IsThere(IptablesRule rule) => filter.Contains($"-A {rule.Chain} {string.Join(' ', rule.Arguments)}");
     }
 
     /// <summary>By nft's JSON (libnftables-json(5)): all elements of the network, and the rules that use them.</summary>
@@ -164,7 +170,7 @@ public sealed class ForwardingRules(NftTable nft, Iptables iptables) : IDisposab
     /// <summary>
     /// Where the accepts stand. A Docker Engine with the nftables firewall backend (29) has no such chain, and no policy DROP in one that iptables
     /// owns. Where another hand has taken away the jump there (<c>iptables -F</c>), and the policy drops, they stand in FORWARD too: Docker makes its
-    /// jump anew only when it starts.
+    /// jump anew only when it starts. So they do while a host boots, before Docker has made its chain.
     /// </summary>
     private static IEnumerable<string> AcceptChains(IReadOnlyList<string> filter)
     {
@@ -172,6 +178,8 @@ public sealed class ForwardingRules(NftTable nft, Iptables iptables) : IDisposab
         if (filter.Contains($"-N {AcceptChain}")) yield return AcceptChain;
         if (!isReached && filter.Contains($"-P {ForwardChain} DROP")) yield return ForwardChain;
     }
+
+    private static IEnumerable<string> OtherChains(IEnumerable<string> chains) => ((string[])[AcceptChain, ForwardChain]).Except(chains, StringComparer.Ordinal);
 
     private static IEnumerable<string> Elements(int vni, IPv4Network pool)
     {

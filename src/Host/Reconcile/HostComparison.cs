@@ -111,7 +111,7 @@ public static class HostComparison
         else if (network.Fabric is { } fabric && !picture.Kernel.Addresses.Any(address =>
             address.InterfaceIndex == bridge.Index && address.Address.Equals(fabric.BridgeAddress.ToIPAddress()) && address.PrefixLength == fabric.HostSubnet.Length))
             yield return Broken(DriftKind.Device, of.Bridge, $"bridge {of.Bridge} does not have the address {fabric.BridgeAddress}/{fabric.HostSubnet.Length}");
-        if (picture.Kernel.MissingRules.TryGetValue(of.Vni, out var rules)) yield return Broken(DriftKind.Rules, "rules", $"{rules} are not all there");
+        if (picture.Kernel.DifferentRules.TryGetValue(of.Vni, out var rules)) yield return Broken(DriftKind.Rules, "rules", rules);
 
         // Docker says that the network lives; without that, etcd's silence about it is no reason to write it anew.
         if (etcd is null || !isInDocker) yield break;

@@ -40,9 +40,9 @@ public sealed record HostPicture
 public sealed record NetworkPicture(HostNetwork Network, Fabric? Fabric, string? FlanneldTrouble);
 
 /// <param name="Links">By name.</param>
-/// <param name="MissingRules">By VNI: what is not there of the network's rules.</param>
+/// <param name="DifferentRules">By VNI: what differs of the rules of a network.</param>
 public sealed record KernelPicture(
-    ImmutableDictionary<string, Link> Links, ImmutableArray<InterfaceAddress> Addresses, IReadOnlyDictionary<int, string> MissingRules);
+    ImmutableDictionary<string, Link> Links, ImmutableArray<InterfaceAddress> Addresses, IReadOnlyDictionary<int, string> DifferentRules);
 
 /// <param name="Endpoints">By network id, of those that this host carries; null: this engine does not carry the network.</param>
 public sealed record DockerPicture(ImmutableDictionary<string, IReadOnlyList<DockerEndpoint>?> Endpoints);

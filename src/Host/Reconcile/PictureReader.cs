@@ -35,7 +35,7 @@ public sealed class PictureReader(
         var kernel = new KernelPicture(
             (await netlink.ListLinksAsync(ct)).ToImmutableDictionary(link => link.Name, StringComparer.Ordinal),
             [.. await netlink.ListAddressesAsync(null, ct)],
-            await rules.FindMissingAsync([.. inUse.Select(network => (network.Vni, network.Pool))], ct));
+            await rules.FindDifferentAsync([.. inUse.Select(network => (network.Vni, network.Pool))], ct));
         var (fromDocker, dockerTrouble) = await AskAsync(async () =>
         {
             var endpoints = ImmutableDictionary.CreateBuilder<string, IReadOnlyList<DockerEndpoint>?>(StringComparer.Ordinal);
