@@ -84,6 +84,36 @@ public sealed partial class DrainTests
         await NoDrainIsOpenAsync();
     }
 
+    /// <summary>What Docker says of a host's own containers counts there at once; a dead backend is no other host's business until etcd is back.</summary>
+    [Fact(Explicit = true)]
+    public async Task EtcdGone_ATaskThatDies_IsNoBackendOfItsOwnHost()
+    {
+        await lab.CreateNetworkAsync(Net);
+        await ServeAsync("web", 3);
+        await ClientsAsync("web", 3);
+        Assert.Equal(3, await BackendsAsync(lab[2]));
+        (await lab.CommandAsync(["etcd-stop", "KILL"])).Checked();
+        try
+        {
+            await Task.Delay(TimeSpan.FromSeconds(5), TimeProvider.System, Run.Ct);
+            await lab[2].ShAsync("docker kill $(docker ps -q --filter label=com.docker.swarm.service.name=web)");
+            var took = await Wait.UntilAsync("the dead task is no backend on its host", 10, async () => await BackendsAsync(lab[2]) is var left && left == 2 ? null : $"{left}");
+            Run.Say($"a dead task was out of its own host's load balancer after {took.TotalSeconds:0.0} s without etcd");
+        }
+        finally
+        {
+            (await lab.CommandAsync(["etcd-start"])).Checked();
+        }
+
+        await RunningAsync("web", 3);
+        await Wait.UntilAsync("three backends everywhere", 60, async () =>
+        {
+            var left = await Task.WhenAll(lab.Hosts.Select(BackendsAsync));
+            return left.All(count => count == 3) ? null : string.Join(' ', left);
+        });
+        await NoDrainIsOpenAsync();
+    }
+
     [Fact(Explicit = true)]
     public async Task Limit_CutsNotBefore_AndNotASecondLater()
     {

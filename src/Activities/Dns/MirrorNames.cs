@@ -19,7 +19,7 @@ public static class MirrorNames
         return new NameSnapshot(
             [.. mirror.Networks.Values.Select(network => new NamedNetwork(network.Id, network.Name))],
             [.. mirror.Services.Values.Select(Service)],
-            [.. mirror.Containers.Values.Select(container => Container(container, mirror, serving))]);
+            [.. mirror.Containers.Values.Where(mirror.Runs).Select(container => Container(container, mirror, serving))]);
     }
 
     /// <summary>Whether the names of both are the same for sure: hosts acknowledge often, and that changes no name.</summary>
@@ -28,7 +28,7 @@ public static class MirrorNames
         ArgumentNullException.ThrowIfNull(one);
         ArgumentNullException.ThrowIfNull(other);
         return ReferenceEquals(one.Networks, other.Networks) && ReferenceEquals(one.Services, other.Services)
-            && ReferenceEquals(one.Containers, other.Containers) && Present(one).SetEquals(Present(other));
+            && ReferenceEquals(one.Containers, other.Containers) && ReferenceEquals(one.Refuted, other.Refuted) && Present(one).SetEquals(Present(other));
     }
 
     private static HashSet<string> Present(MirrorState mirror) => mirror.Hosts.Keys.Where(mirror.IsPresent).ToHashSet(StringComparer.Ordinal);

@@ -24,6 +24,7 @@ internal sealed record DrainedBackend(string ServiceId, string NetworkId, string
         if (state is null)
             return new Standing.Unknown();
         if (!state.Containers.TryGetValue(ContainerId, out var container)
+            || !state.Runs(container)
             || !container.Networks.Any(endpoint => endpoint.NetworkId == NetworkId && endpoint.Address.ToString() == Address))
             return new Standing.Gone();
         var wanted = DesiredLoadBalancers.Of(state, Service)?.Backends.FirstOrDefault(backend => backend.ContainerId == ContainerId);

@@ -6,7 +6,7 @@ namespace FlannelFlow.Cluster.Mirror;
 
 /// <summary>This host's copy of the mirror in etcd: one read, then every change from its revision on; read anew after a compaction.</summary>
 /// <remarks>
-/// One loop (<see cref="RunAsync"/>) writes the state, but for what <see cref="HostWatch"/> finds out; anybody reads it. Whoever acts by it takes a <see cref="MirrorFollower"/> and says up
+/// One loop (<see cref="RunAsync"/>) writes the state, but for what <see cref="HostWatch"/> finds out and this host's Docker contradicts; anybody reads it. Whoever acts by it takes a <see cref="MirrorFollower"/> and says up
 /// to which revision it has acted: the least of these is what this host acknowledges to the others. Followers get the newest state, not each:
 /// what changed twice meanwhile is seen once. An etcd that was put back to an earlier revision (restored from a backup) is read anew, and nobody has acted by
 /// anything of it yet.
@@ -94,6 +94,14 @@ public sealed class DockerMirror(IEtcd etcd, ClusterKeys keys, string host, Time
                 await Task.Delay(RetryPause, time, ct);
             }
         }
+    }
+
+    /// <summary>What this host's Docker Engine says of its containers trumps what etcd holds of them, here and at once, also while etcd is away.</summary>
+    /// <param name="seen">The state before Docker was asked; null: there was none.</param>
+    /// <param name="running">All of this host that run.</param>
+    public void Contradict(MirrorState? seen, IReadOnlyCollection<ContainerRecord> running)
+    {
+        if (seen is not null) Change(state => state?.Contradicted(seen, running));
     }
 
     /// <summary>A host was found gone; nothing is changed if it was heard of meanwhile, or its record has ended.</summary>

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using FlannelFlow.Cluster.Addressing;
 using FlannelFlow.Cluster.Etcd;
 
 namespace FlannelFlow.Cluster.Mirror;
@@ -39,6 +40,12 @@ public sealed record MirrorState
     /// <summary>Hosts that were gone, and of which nothing was heard since: their record has ended, or they were found silent (<see cref="HostWatch"/>).</summary>
     public ImmutableHashSet<string> Gone { get; init; } = ImmutableHashSet.Create<string>(StringComparer.Ordinal);
 
+    /// <summary>
+    /// Records of this host's own containers that its Docker Engine contradicts: they have ended, or have other addresses, and etcd has not heard of it. These very
+    /// instances; a record that is written anew is another.
+    /// </summary>
+    public ImmutableHashSet<ContainerRecord> Refuted { get; init; } = ImmutableHashSet.Create<ContainerRecord>(ReferenceEqualityComparer.Instance);
+
     /// <summary>Keys whose value is no record.</summary>
     public ImmutableSortedSet<string> Unreadable { get; init; } = ImmutableSortedSet.Create<string>(StringComparer.Ordinal);
 
@@ -48,6 +55,9 @@ public sealed record MirrorState
 
     /// <summary>Whether what runs there is reckoned with. Names and load balancers both ask this, through <see cref="ServingTasks"/>.</summary>
     public bool IsPresent(string host) => host == Here || (Hosts.ContainsKey(host) && !Gone.Contains(host));
+
+    /// <summary>Docker's data trumps etcd's: false for what this host knows to be over.</summary>
+    public bool Runs(ContainerRecord container) => !Refuted.Contains(container);
 
     /// <summary>For tests and pure functions.</summary>
     public static MirrorState Of(
@@ -75,7 +85,29 @@ public sealed record MirrorState
         {
             Gone = before.Gone.Union(before.Hosts.Keys.Except(Hosts.Keys, StringComparer.Ordinal)).Except(Heard),
             History = before.History + (Revision < before.Revision ? 1 : 0),
+            Refuted = Refuted.Union(before.Refuted
+                .Select(record => Containers.GetValueOrDefault(record.Id) is { } now && MirrorJson.Write(now) == MirrorJson.Write(record) ? now : null)
+                .OfType<ContainerRecord>()),
         };
+    }
+
+    /// <summary>With what this host's Docker Engine said of its containers.</summary>
+    /// <param name="seen">The state before it was asked: of records that came later the answer may know nothing.</param>
+    /// <param name="running">The answer: all that run.</param>
+    public MirrorState Contradicted(MirrorState seen, IReadOnlyCollection<ContainerRecord> running)
+    {
+        ArgumentNullException.ThrowIfNull(seen);
+        var answers = running.ToDictionary(container => container.Id, StringComparer.Ordinal);
+        var refuted = seen.Containers.Values.Where(record =>
+            record.Host == Here && ReferenceEquals(Containers.GetValueOrDefault(record.Id), record) && !Agree(record, answers.GetValueOrDefault(record.Id)));
+        var now = Refuted.Clear().Union(refuted);
+        return Refuted.SetEquals(now) ? this : this with { Refuted = now };
+
+        static bool Agree(ContainerRecord record, ContainerRecord? answer) =>
+            answer is not null && Places(record).SetEquals(Places(answer));
+
+        static HashSet<(string NetworkId, IPv4Address Address)> Places(ContainerRecord container) =>
+            [.. container.Networks.Select(endpoint => (endpoint.NetworkId, endpoint.Address))];
     }
 
     /// <summary>With the changes of one transaction or more, in their order.</summary>
@@ -131,7 +163,7 @@ public sealed record MirrorState
 
             // A container that moved to another host's folder (a restored machine) is not removed by the old folder's end.
             MirrorKind.Container when state.Containers.TryGetValue(parsed.Id, out var container) && container.Host == parsed.Host =>
-                state with { Containers = state.Containers.Remove(parsed.Id) },
+                state with { Containers = state.Containers.Remove(parsed.Id), Refuted = state.Refuted.Remove(container) },
             MirrorKind.Container => state,
             MirrorKind.Host => state with { Hosts = state.Hosts.Remove(parsed.Id), Gone = state.Gone.Add(parsed.Id) },
             MirrorKind.Sign => state with { Heard = state.Heard.Remove(parsed.Host) },

@@ -1,4 +1,5 @@
 using FlannelFlow.Cluster.Etcd;
+using FlannelFlow.Cluster.LoadBalancing;
 using FlannelFlow.Cluster.Mirror;
 using static FlannelFlow.Cluster.Tests.Mirror.Records;
 
@@ -53,6 +54,44 @@ public sealed class MirrorStateTests
         Assert.Equal(ContainerState.Draining, changed.Containers["c1"].State);
         Assert.Equal((13, 0, 2), (changed.Revision, changed.Services.Count, changed.Containers.Count));
         Assert.Equal(ContainerState.Ready, state.Containers["c1"].State);
+    }
+
+    [Fact]
+    public void OwnContainers_ThatDockerContradicts_CountAsGone_UntilTheirRecordIsAnother()
+    {
+        var web = new ServiceInNetwork("web", "net1");
+        var seen = MirrorState.Of(
+            10,
+            [Network("net1", "10.1.0.0/20")],
+            [Service("web", ("net1", "10.1.0.2"))],
+            [Task1, Container("c2", "n1", "web", ("net1", "10.1.2.4", null)), Container("c3", "n2", "web", ("net1", "10.1.3.3", null))]) with { Here = "n1" };
+        var state = seen.With(Keys, new EtcdChanges(11, [Put("/ff/docker/containers/n1/c4", Json("c4", "10.1.2.5"), 11)]));
+
+        // c1 has another address, c2 has ended; c3 is another host's, and c4 came after Docker was asked.
+        state = state.Contradicted(seen, [Container("c1", "n1", "web", ("net1", "10.1.2.9", null))]);
+        Assert.Equal(["c3", "c4"], Backends(state));
+        Assert.Same(state, state.Contradicted(seen, [Container("c1", "n1", "web", ("net1", "10.1.2.9", null))]));
+
+        // etcd comes back, and still has them; then it hears of one thing after the other.
+        var fresh = MirrorState.Read(Keys, 20, seen.Containers.Values.Select(container =>
+            Entry($"/ff/docker/containers/{container.Host}/{container.Id}", MirrorJson.Write(container)))) with { Here = "n1", Services = seen.Services };
+        state = fresh.After(state);
+        Assert.Equal(["c3"], Backends(state));
+        state = state.With(Keys, new EtcdChanges(22,
+        [
+            Put("/ff/docker/containers/n1/c1", Json("c1", "10.1.2.9"), 21),
+            Delete("/ff/docker/containers/n1/c2", 22),
+        ]));
+        Assert.Equal(["c1", "c3"], Backends(state));
+        Assert.Empty(state.Refuted);
+
+        // Docker has it again.
+        state = state.Contradicted(state, []);
+        Assert.Equal(["c3"], Backends(state));
+        Assert.Equal(["c1", "c3"], Backends(state.Contradicted(state, [state.Containers["c1"]])));
+
+        string[] Backends(MirrorState state) => [.. DesiredLoadBalancers.Of(state, web)!.Backends.Select(backend => backend.ContainerId).Order(StringComparer.Ordinal)];
+        static string Json(string id, string address) => MirrorJson.Write(Container(id, "n1", "web", ("net1", address, null)));
     }
 
     [Fact]
