@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Text;
 using FlannelFlow.EndToEnd.Tests.Faults;
 using FlannelFlow.EndToEnd.Tests.Harness;
@@ -27,6 +28,71 @@ public sealed class FaultTests(ThreeHosts lab) : IAsyncLifetime
         var only = Environment.GetEnvironmentVariable("FLANNELFLOW_FAULTS");
         var table = await PlayAsync([.. AllFaults.List.Where(fault => only is null || fault.Name.Contains(only, StringComparison.Ordinal))]);
         await File.WriteAllTextAsync(Path.Combine(Run.Root, "artifacts/faults.md"), table, Run.Ct);
+    }
+
+    /// <summary>tests/campaigns/soak: faults at random while containers and a service come and go; the daemons on which nothing happens do not grow.</summary>
+    [Fact(Explicit = true)]
+    public async Task FaultsAndChurnAtRandom_ForLong()
+    {
+        var random = new Random(Run.Seed);
+        var scene = new FaultScene(lab);
+        await scene.BeginAsync();
+        var sizes = new List<IReadOnlyList<ProcessSize>> { await SizesAsync() };
+        for (var end = Stopwatch.StartNew(); end.Elapsed < Run.Soak;)
+        {
+            var fault = AllFaults.List[random.Next(AllFaults.List.Count)];
+            var churn = new Churn(lab, random);
+            await scene.LookAsync();
+            var ping = await scene.PingsAsync();
+            using (var over = CancellationTokenSource.CreateLinkedTokenSource(Run.Ct))
+            {
+                var running = churn.RunAsync(over.Token);
+                try
+                {
+                    await HappensAsync(scene, fault);
+                }
+                finally
+                {
+                    await over.CancelAsync();
+                    await running;
+                }
+            }
+
+            await churn.EndAsync();
+            var took = await scene.UntilHealedAsync($"{fault.Name} (seed {Run.Seed}, after {FaultScene.Seconds(end.Elapsed)} s)", fault.Seconds);
+            await scene.UntilNoDriftAsync();
+            await scene.NoAddressTwiceAsync();
+            Assert.Equal(0, await ping.EndAsync(atLeast: 10));
+            sizes.Add(await SizesAsync());
+            Run.Say($"{FaultScene.Seconds(end.Elapsed)} s: {fault.Name}; {churn.Done} changes, {churn.Refused} refused; as before within {FaultScene.Seconds(took)} s; daemons: {string.Join(", ", sizes[^1])}");
+        }
+
+        for (var host = 0; host < sizes[0].Count; host++)
+        {
+            var all = sizes.Skip(1).Select(each => each[host]).ToList();
+            var (first, last) = (ProcessSize.MedianOf(all.Take((all.Count + 2) / 3)), ProcessSize.MedianOf(all.TakeLast((all.Count + 2) / 3)));
+            Assert.True(last.Kilobytes <= first.Kilobytes * 1.25 && last.Handles <= first.Handles + 16, $"the daemon of host {host + 1} grows: {first}, then {last} (seed {Run.Seed})");
+        }
+    }
+
+    /// <summary>Of the daemons of the hosts that no fault happens to.</summary>
+    private async Task<IReadOnlyList<ProcessSize>> SizesAsync() => await Task.WhenAll(lab.Hosts.Take(2).Select(async host =>
+    {
+        var said = (await host.ShAsync("p=$(cat /run/flannelflow.lab.pid); awk '/VmRSS/ {print $2}' /proc/$p/status; ls /proc/$p/fd | wc -l")).Split('\n');
+        return new ProcessSize(int.Parse(said[0], CultureInfo.InvariantCulture), int.Parse(said[1], CultureInfo.InvariantCulture));
+    }));
+
+    private sealed record ProcessSize(int Kilobytes, int Handles)
+    {
+        public static ProcessSize MedianOf(IEnumerable<ProcessSize> sizes)
+        {
+            var all = sizes.ToList();
+            return new ProcessSize(Median(all.Select(size => size.Kilobytes)), Median(all.Select(size => size.Handles)));
+
+            int Median(IEnumerable<int> numbers) => numbers.Order().ElementAt(all.Count / 2);
+        }
+
+        public override string ToString() => $"{Kilobytes / 1024} MiB, {Handles} handles";
     }
 
     private async Task<string> PlayAsync(IReadOnlyList<Fault> faults)
@@ -62,25 +128,29 @@ public sealed class FaultTests(ThreeHosts lab) : IAsyncLifetime
     {
         await scene.LookAsync();
         var ping = await scene.PingsAsync();
-        await fault.Inject(scene);
-        var since = Stopwatch.StartNew();
-        var how = fault.Heal is null ? "from the fault on" : "from its end on";
-        if (fault.ByHand is { } command)
-        {
-            await scene.UntilToldAsync(command);
-            await scene.Host.ShAsync(command);
-            how = $"told: `{command}`; done, from the fault on";
-        }
-        else if (fault.Heal is { } heal)
-        {
-            since.Restart();
-            await heal(scene);
-        }
-
+        var (since, how) = await HappensAsync(scene, fault);
         await scene.UntilHealedAsync(fault.Name, fault.Seconds);
         var took = since.Elapsed;
         await scene.UntilNoDriftAsync();
         await scene.NoAddressTwiceAsync();
         return (took, await ping.EndAsync(atLeast: 10), how);
+    }
+
+    /// <summary>The fault, and what is done about it; the watch runs since there is nothing more to do.</summary>
+    private static async Task<(Stopwatch Since, string How)> HappensAsync(FaultScene scene, Fault fault)
+    {
+        await fault.Inject(scene);
+        var since = Stopwatch.StartNew();
+        if (fault.ByHand is { } command)
+        {
+            await scene.UntilToldAsync(command);
+            await scene.Host.ShAsync(command);
+            return (since, $"told: `{command}`; done, from the fault on");
+        }
+
+        if (fault.Heal is not { } heal) return (since, "from the fault on");
+        since.Restart();
+        await heal(scene);
+        return (since, "from its end on");
     }
 }

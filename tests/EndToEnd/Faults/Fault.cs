@@ -42,8 +42,7 @@ internal static class AllFaults
         {
             Heal = async scene =>
             {
-                await scene.Host.LabAsync("boot");
-                await scene.Host.StartDaemonAsync();
+                await scene.Host.LabAsync("boot", "--daemon");
                 await scene.NodeReadyAsync();
             },
             Seconds = 180,

@@ -255,29 +255,35 @@ public abstract class Lab : IAsyncLifetime
     private void Down()
     {
         if (!Directory.Exists(_folder)) return;
-        var logs = Path.Combine(Run.Root, "artifacts/logs", Name);
-        try
-        {
-            foreach (var host in Directory.EnumerateDirectories(StateFolder, "n*"))
-            {
-                var target = Directory.CreateDirectory(Path.Combine(logs, Path.GetFileName(host))).FullName;
-                foreach (var log in Directory.EnumerateFiles(Path.Combine(host, "log"), "*.log")
-                    .Concat(Directory.EnumerateFiles(Path.Combine(host, "flannelflow"), "journal.db*"))
-                    .Concat(Directory.EnumerateFiles(Path.Combine(host, "flannelflow"), "flanneld.log", SearchOption.AllDirectories)))
-                    File.Copy(log, Path.Combine(target, Path.GetFileName(log)), overwrite: true);
-            }
-        }
-        catch (IOException)
-        {
-            // The lab goes whether or not its logs could be kept.
-        }
-
+        foreach (var host in Directory.EnumerateDirectories(StateFolder, "n*")) KeepLogs(host);
         if (Run.StandingLab is not null) return;
         using var down = System.Diagnostics.Process.Start(new System.Diagnostics.ProcessStartInfo(Run.LabScript, ["down"])
         {
             Environment = { ["LAB"] = _folder },
         })!;
         down.WaitForExit();
+    }
+
+    /// <summary>What cannot be kept, such as a journal's file that its daemon has just removed, is left out.</summary>
+    private void KeepLogs(string host)
+    {
+        var target = Directory.CreateDirectory(Path.Combine(Run.Root, "artifacts/logs", Name, Path.GetFileName(host))).FullName;
+        var all = new EnumerationOptions { RecurseSubdirectories = true, IgnoreInaccessible = true };
+        var state = Path.Combine(host, "flannelflow");
+        var kept = Kept(Path.Combine(host, "log"), "*.log").Concat(Kept(state, "journal.db*")).Concat(Kept(state, "flanneld.log"));
+        foreach (var log in kept.ToList())
+        {
+            try
+            {
+                File.Copy(log, Path.Combine(target, Path.GetFileName(log)), overwrite: true);
+            }
+            catch (IOException)
+            {
+                continue;
+            }
+        }
+
+        IEnumerable<string> Kept(string folder, string pattern) => Directory.Exists(folder) ? Directory.EnumerateFiles(folder, pattern, all) : [];
     }
 }
 
