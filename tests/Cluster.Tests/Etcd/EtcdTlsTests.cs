@@ -82,6 +82,7 @@ public sealed class EtcdTlsTests : IAsyncLifetime
     {
         Endpoints = [_etcd.Endpoint],
         Tls = tls,
+        CallTimeout = TimeSpan.FromSeconds(30),
         Credentials = password is null ? null : new EtcdCredentials("flannelflow", password),
     };
 
