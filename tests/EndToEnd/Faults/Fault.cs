@@ -139,7 +139,7 @@ internal static class AllFaults
         }),
         Clock("+1h"),
         Clock("-1h"),
-        new(Swarm, "a host leaves the swarm, is removed, and joins again under its name", async scene =>
+        new(Swarm, "a host leaves the swarm, is removed, and joins again under its name; its container is started anew", async scene =>
         {
             await scene.Host.DockerAsync("swarm", "leave");
             await Wait.UntilAsync("the swarm knows that the host is gone", 60, async () =>
@@ -154,9 +154,12 @@ internal static class AllFaults
                 var token = await scene.Lab[1].DockerAsync("swarm", "join-token", "-q", "worker");
                 await scene.Host.DockerAsync("swarm", "join", "--token", token.Trim(), "--advertise-addr", scene.Host.Address, $"{scene.Lab[1].Address}:2377");
                 await scene.NodeReadyAsync();
-                await Wait.UntilAsync("the host's container is started again", 60, async () =>
+                // A container keeps no network of a swarm that its host has left.
+                await scene.Host.TryDockerAsync("rm", "-f", "c3");
+                await Wait.UntilAsync("the host's container is started anew", 60, async () =>
                 {
-                    var started = await scene.Host.TryDockerAsync("restart", "-t", "1", "c3");
+                    var started = await scene.Host.TryDockerAsync("run", "-d", "--name", "c3", "--network", "net1", "--restart", "always", "lab:latest", "sleep", "100000");
+                    if (!started.Ok) await scene.Host.TryDockerAsync("rm", "-f", "c3");
                     return started.Ok ? null : started.All;
                 });
             },

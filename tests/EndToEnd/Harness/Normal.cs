@@ -12,7 +12,9 @@ public static partial class Normal
         foreach (Match lease in LeaseKey().Matches(snapshot.Etcd))
         {
             // Each host's subnet by its host, so that two hosts that swapped subnets still differ from one that has two.
-            var owner = JsonNode.Parse(lease.Groups["value"].Value)!["PublicIP"]!.GetValue<string>();
+            var value = JsonNode.Parse(lease.Groups["value"].Value)!;
+            var owner = value["PublicIP"]!.GetValue<string>();
+            if (value["BackendData"]?["VtepMAC"]?.GetValue<string>() is { } mac) names[mac] = $"VTEP-OF-{owner}";
             names[$"{lease.Groups["ip"].Value}-{lease.Groups["length"].Value}"] = $"SUBNET-OF-{owner}";
             names[lease.Groups["ip"].Value] = $"SUBNET-OF-{owner}";
         }
@@ -23,7 +25,7 @@ public static partial class Normal
     private static string Text(string dump, Dictionary<string, string> names)
     {
         foreach (var (name, stands) in names.OrderByDescending(pair => pair.Key.Length))
-            dump = Regex.Replace(dump, $@"(?<![\d.]){Regex.Escape(name)}(?![\d.])", stands);
+            dump = Regex.Replace(dump, $@"(?<![\d.:]){Regex.Escape(name)}(?![\d.])", stands);
         dump = HostSubnetAddress().Replace(dump, "ADDRESS");
         dump = Veth().Replace(dump, "${kind}ENDPOINT");
         return Sandbox().Replace(dump, "/run/docker/netns/SANDBOX");
