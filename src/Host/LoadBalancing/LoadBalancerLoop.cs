@@ -62,6 +62,7 @@ public sealed class LoadBalancerLoop(
     /// <summary>True at first: an incident of the daemon before may stand.</summary>
     private bool _mayBeUnreadable = true;
     private bool _trouble;
+    private IReadOnlyDictionary<int, ServiceInNetwork>? _marks;
 
     public override void Dispose()
     {
@@ -133,8 +134,18 @@ public sealed class LoadBalancerLoop(
         return _progress.Seen([.. steps.Select(step => step.Key)], state);
     }
 
-    private async Task<IReadOnlyDictionary<int, ServiceInNetwork>> MarksAsync(CancellationToken ct) =>
-        (await marks.ListAsync(ct)).ToDictionary(allocated => allocated.Index, allocated => allocated.Service);
+    /// <summary>While etcd is away as they were last, like the state that they are compared with.</summary>
+    private async Task<IReadOnlyDictionary<int, ServiceInNetwork>> MarksAsync(CancellationToken ct)
+    {
+        try
+        {
+            return _marks = (await marks.ListAsync(ct)).ToDictionary(allocated => allocated.Index, allocated => allocated.Service);
+        }
+        catch (EtcdUnavailableException) when (_marks is not null)
+        {
+            return _marks;
+        }
+    }
 
     private async Task RunAsync(BalancingStep step, CancellationToken ct)
     {

@@ -64,7 +64,8 @@ public sealed class MirrorStateTests
             10,
             [Network("net1", "10.1.0.0/20")],
             [Service("web", ("net1", "10.1.0.2"))],
-            [Task1, Container("c2", "n1", "web", ("net1", "10.1.2.4", null)), Container("c3", "n2", "web", ("net1", "10.1.3.3", null))]) with { Here = "n1" };
+            [Task1, Container("c2", "n1", "web", ("net1", "10.1.2.4", null)), Container("c3", "n2", "web", ("net1", "10.1.3.3", null))]) with
+        { Here = "n1" };
         var state = seen.With(Keys, new EtcdChanges(11, [Put("/ff/docker/containers/n1/c4", Json("c4", "10.1.2.5"), 11)]));
 
         // c1 has another address, c2 has ended; c3 is another host's, and c4 came after Docker was asked.
@@ -74,7 +75,8 @@ public sealed class MirrorStateTests
 
         // etcd comes back, and still has them; then it hears of one thing after the other.
         var fresh = MirrorState.Read(Keys, 20, seen.Containers.Values.Select(container =>
-            Entry($"/ff/docker/containers/{container.Host}/{container.Id}", MirrorJson.Write(container)))) with { Here = "n1", Services = seen.Services };
+            Entry($"/ff/docker/containers/{container.Host}/{container.Id}", MirrorJson.Write(container)))) with
+        { Here = "n1", Services = seen.Services };
         state = fresh.After(state);
         Assert.Equal(["c3"], Backends(state));
         state = state.With(Keys, new EtcdChanges(22,
