@@ -13,7 +13,8 @@ namespace FlannelFlow.Host.Mirror;
 /// </summary>
 /// <remarks>
 /// Events say when to look, never what there is: each look reads Docker's present state, so that a lost or late event costs time and nothing
-/// else. What Docker says of this host's own containers counts here at once, whatever becomes of etcd. Looks come after events, after a lost stream of events, every SYNC_INTERVAL, and soon after one that failed.
+/// else. Looks come after events, after a lost stream of events, every SYNC_INTERVAL, and soon after one that failed. What Docker says of this host's
+/// own containers counts here before etcd is asked, whatever becomes of that.
 /// </remarks>
 public sealed class MirrorLoop(
     DockerTruth docker,
@@ -36,13 +37,11 @@ public sealed class MirrorLoop(
     /// <summary>Of a service whose VIP the leader has not allocated yet; no event tells of that.</summary>
     private static readonly TimeSpan IncompletePause = TimeSpan.FromMilliseconds(200);
 
-    private readonly Demand _running = new();
     private readonly Demand _containersChanged = new();
     private readonly Demand _clusterChanged = new();
 
     public override void Dispose()
     {
-        _running.Dispose();
         _containersChanged.Dispose();
         _clusterChanged.Dispose();
         base.Dispose();
@@ -53,7 +52,6 @@ public sealed class MirrorLoop(
         presence.RunAsync(WrittenAsync, stoppingToken),
         watch.RunAsync(stoppingToken),
         FollowDockerAsync(stoppingToken),
-        LookAsync("what runs here", _running, ContradictAsync, stoppingToken),
         LookAsync("this host's containers", _containersChanged, WriteContainersAsync, stoppingToken),
         LookAsync("the swarm's networks and services", _clusterChanged, WriteClusterAsync, stoppingToken));
 
@@ -87,14 +85,8 @@ public sealed class MirrorLoop(
     private void LookAtAll()
     {
         containers.ForgetAll();
-        ContainersChanged();
-        _clusterChanged.Raise();
-    }
-
-    private void ContainersChanged()
-    {
-        _running.Raise();
         _containersChanged.Raise();
+        _clusterChanged.Raise();
     }
 
     private void Heard(Message heard)
@@ -104,11 +96,11 @@ public sealed class MirrorLoop(
             case "container" when !heard.Action.StartsWith("exec_", StringComparison.Ordinal):
                 if (heard.Action == "kill") kills.Heard(heard);
                 containers.Forget(heard.Actor.ID);
-                ContainersChanged();
+                _containersChanged.Raise();
                 break;
             case "network" when heard.Action is "connect" or "disconnect" && heard.Actor.Attributes.TryGetValue("container", out var container):
                 containers.Forget(container);
-                ContainersChanged();
+                _containersChanged.Raise();
                 break;
             case "network" or "service" or "node":
                 desiredStates.ClusterChanged();
@@ -161,15 +153,10 @@ public sealed class MirrorLoop(
         }
     }
 
-    private async Task<TimeSpan> ContradictAsync(CancellationToken ct)
+    private async Task<TimeSpan> WriteContainersAsync(CancellationToken ct)
     {
         var seen = mirror.Current;
         mirror.Contradict(seen, await containers.ReadAsync(ct));
-        return options.Reconcile.Interval;
-    }
-
-    private async Task<TimeSpan> WriteContainersAsync(CancellationToken ct)
-    {
         await writer.WriteContainersAsync(options.HostName, containers.ReadAsync, ct);
         return options.Reconcile.Interval;
     }
