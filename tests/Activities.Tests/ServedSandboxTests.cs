@@ -46,6 +46,27 @@ public sealed class ServedSandboxTests
         Assert.DoesNotContain("flannelflow", await sandbox.Commands.RunCheckedAsync("nft", ["list", "ruleset"], null, Ct), StringComparison.Ordinal);
     }
 
+    /// <summary>The answers that are sent together come, each by itself, from the port that was asked.</summary>
+    [Fact]
+    public async Task Burst_OfOneClient_EachQueryIsAnswered()
+    {
+        await using var sandbox = await DnsSandbox.CreateAsync();
+        sandbox.Board.Publish(DnsSandbox.Names);
+        await using var served = await sandbox.ServeAsync();
+        await AliveAsync(served, sandbox);
+        using var client = sandbox.Client(ProtocolType.Udp);
+        for (byte i = 0; i < 100; i++) client.Send([i, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 3, .. "web"u8, 0, 0, 1, 0, 1]);
+        var answers = new List<(int Id, string Address)>();
+        var answer = new byte[512];
+        for (var i = 0; i < 100; i++)
+        {
+            var length = await client.ReceiveAsync(answer, SocketFlags.None, Ct);
+            answers.Add((answer[0], new IPAddress(answer.AsSpan(length - 4, 4)).ToString()));
+        }
+
+        Assert.Equal(Enumerable.Range(0, 100).Select(i => (i, DnsSandbox.Ours)), answers);
+    }
+
     [Fact]
     public async Task Clients_OfManyKinds_Resolve()
     {

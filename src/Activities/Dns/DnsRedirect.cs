@@ -25,6 +25,7 @@ public sealed record RedirectPorts(int Udp, int Tcp, int Probe, int Canary);
 /// its next attempt reaches Docker's resolver.</item>
 /// <item>A TCP connection stays where it began.</item>
 /// <item>What bears <see cref="PastMark"/> is left to Docker's redirect.</item>
+/// <item>The rules for queries and answers by UDP stand first: all others are for a few packets a second.</item>
 /// </list>
 /// </remarks>
 public static class DnsRedirect
@@ -69,21 +70,21 @@ public static class DnsRedirect
                 ip daddr 127.0.0.11 jump queries
             }
             chain answers {
-                udp sport {{ports.Udp}} udp dport {{ports.Probe}} udp length 8 update @alive { ip saddr }
-                udp sport {{ports.Udp}} udp dport {{ports.Probe}} notrack accept
-                udp sport {{ports.Udp}} udp sport set 53 notrack accept
+                udp sport {{ports.Udp}} udp dport != {{ports.Probe}} udp sport set 53 notrack accept
+                udp sport {{ports.Udp}} udp length 8 update @alive { ip saddr }
+                udp sport {{ports.Udp}} notrack accept
                 tcp sport {{ports.Canary}} tcp flags & (fin | rst) != 0 delete @alive { ip saddr }
                 tcp sport {{ports.Tcp}} tcp flags & (rst | ack) == (rst | ack) tcp sequence 0 delete @alive { ip saddr }
                 tcp sport {{ports.Tcp}} tcp sport set 53 notrack accept
                 icmp type destination-unreachable icmp code port-unreachable @th,240,16 {{ports.Udp}} delete @alive { ip saddr } @th,240,16 set 53 @th,48,16 set {{ports.Udp - 53}} accept
             }
             chain queries {
+                udp dport 53 meta mark != {{PastMark}} ip daddr @alive udp dport set {{ports.Udp}} notrack accept
                 udp sport {{ports.Probe}} udp length 9 delete @alive { ip daddr }
                 udp sport {{ports.Probe}} notrack accept
                 tcp dport 53 ip saddr . tcp sport @connections update @connections { ip saddr . tcp sport } tcp dport set {{ports.Tcp}} notrack accept
                 meta mark {{PastMark}} return
                 ip daddr != @alive return
-                udp dport 53 udp dport set {{ports.Udp}} notrack accept
                 tcp dport 53 tcp flags & (syn | ack) == syn update @connections { ip saddr . tcp sport } tcp dport set {{ports.Tcp}} notrack accept
             }
             """);
