@@ -56,6 +56,8 @@ public sealed record AddressUse(string? VipOf, bool IsOfContainer, int Promised)
 /// <param name="VipOf">Null: of no service.</param>
 public sealed record LostAddress(IPv4Network Pool, IPv4Address? Address, string? VipOf)
 {
+    public bool IsProvisional => Address is not null && VipOf is null;
+
     /// <summary>All of a state. Pure.</summary>
     public static IEnumerable<LostAddress> Of(MirrorState state, IReadOnlyCollection<AddressRecord> records)
     {
@@ -84,7 +86,9 @@ public sealed record LostAddress(IPv4Network Pool, IPv4Address? Address, string?
 /// A VIP whose service no manager knows any more is Docker's to release; where that does not come, because the leader died between the two,
 /// it is released after <see cref="AddressAllocatorOptions.OrphanAge"/>.
 /// An address of the leader's that etcd has lost (it was restored from a backup, or another hand deleted it) is written again before somebody else is given
-/// it; only once two looks have missed it, since what Docker says and what etcd says come one after the other.
+/// it; only once two looks have missed it, since what Docker says and what etcd says come one after the other. A provisional one only once it has been
+/// missed for <see cref="AddressAllocatorOptions.OrphanAge"/>: a host that is slow reports a container whose task is gone and whose address was released
+/// long ago, and no one would release it again.
 /// What was seen unused is remembered in memory; after a restart it is seen anew, which only takes longer. Not thread safe: one loop calls.
 /// </remarks>
 public sealed class AddressUpkeep(AddressAllocator addresses, AddressAllocatorOptions options, string host, TimeProvider time)
@@ -95,8 +99,8 @@ public sealed class AddressUpkeep(AddressAllocator addresses, AddressAllocatorOp
     /// <summary>Tombstones and VIPs that nobody has.</summary>
     private readonly Dictionary<(IPv4Network Pool, string Range, IPv4Address Address), Unused> _unused = [];
 
-    /// <summary>Missed in the look before.</summary>
-    private HashSet<LostAddress> _lost = [];
+    /// <summary>Missed in every look since.</summary>
+    private Dictionary<LostAddress, DateTimeOffset> _lost = [];
 
     /// <summary>One look at all addresses. How many were changed.</summary>
     public async Task<int> LookAsync(MirrorState state, CancellationToken ct)
@@ -129,10 +133,12 @@ public sealed class AddressUpkeep(AddressAllocator addresses, AddressAllocatorOp
 
     private async Task<int> RestoreLostAsync(MirrorState state, IReadOnlyCollection<AddressRecord> records, CancellationToken ct)
     {
-        var lost = LostAddress.Of(state, records).ToHashSet();
+        var now = time.GetUtcNow();
+        var lost = LostAddress.Of(state, records).Distinct().ToDictionary(one => one, one => _lost.GetValueOrDefault(one, now));
         var restored = 0;
-        foreach (var one in lost.Intersect(_lost))
+        foreach (var (one, since) in lost.Where(one => _lost.ContainsKey(one.Key)))
         {
+            if (one.IsProvisional && since > now - options.OrphanAge) continue;
             var (kind, kept) = one switch
             {
                 { Address: null } => (AddressKind.Gateway, AddressState.Reserved),

@@ -145,7 +145,10 @@ public sealed class AddressUpkeepTests(EtcdProcess etcd) : IClassFixture<EtcdPro
         var state = State(7, [Service1("10.1.0.2")], Container("c1", "n1", "web", ("net1", "10.1.0.34", "10.1.0.3")));
         await etcd.Store.DeleteAsync(EtcdKeys.Under(_prefix + "/addresses/"), Ct);
         Assert.Equal(0, await _upkeep.LookAsync(state, Ct));
-        Assert.Equal(3, await _upkeep.LookAsync(state, Ct));
+        Assert.Equal(2, await _upkeep.LookAsync(state, Ct));
+        Assert.Equal("2 vip reserved web", await TextAsync());
+        _clock.Now += TimeSpan.FromSeconds(60);
+        Assert.Equal(1, await _upkeep.LookAsync(state, Ct));
         Assert.Equal("2 vip reserved web\n3 provisional spare ", await TextAsync());
         Assert.Contains(await _addresses.ListAllAsync(Ct), record => record.Value.Kind == AddressKind.Gateway && record.Address == Ip("10.1.0.1"));
         Assert.Equal(0, await _upkeep.LookAsync(state, Ct));
@@ -156,6 +159,18 @@ public sealed class AddressUpkeepTests(EtcdProcess etcd) : IClassFixture<EtcdPro
         await _upkeep.LookAsync(state, Ct);
         await _upkeep.LookAsync(state, Ct);
         Assert.StartsWith("2 vip quarantined web", await TextAsync(), StringComparison.Ordinal);
+    }
+
+    /// <summary>A busy host starts a container whose task was removed meanwhile, and says so when the address has long been released.</summary>
+    [Fact]
+    public async Task ProvisionalAddress_OfAContainerThatIsReportedAfterItsRelease_IsNotWrittenAgain()
+    {
+        var late = State(7, [], Container("c1", "n1", "web", ("net1", "10.1.0.34", "10.1.0.3")));
+        for (var i = 0; i < 5; i++, _clock.Now += TimeSpan.FromSeconds(10)) Assert.Equal(0, await _upkeep.LookAsync(late, Ct));
+        await _upkeep.LookAsync(State(8, []), Ct);
+        _clock.Now += TimeSpan.FromSeconds(60);
+        for (var i = 0; i < 2; i++) Assert.Equal(0, await _upkeep.LookAsync(late, Ct));
+        Assert.Equal("", await TextAsync());
     }
 
     [Fact]
