@@ -224,7 +224,7 @@ public static class Daemon
             options.HostName, ThisHost.Version, ThisHost.UnderlayAddress(options), PresenceTimeToLive, AcknowledgeInterval));
         services.AddSingleton<HostPresence>();
         services.AddSingleton(provider => new MarkAllocator(provider.GetRequiredService<IEtcd>(), provider.GetRequiredService<ClusterKeys>(), FwMarkPair.LastIndex));
-        services.AddSingleton<MarkUpkeep>();
+        services.AddSingleton<MarkUpkeep>().AddSingleton<KnownMarks>();
         services.AddSingleton(provider => new AddressUpkeep(
             provider.GetRequiredService<AddressAllocator>(),
             provider.GetRequiredService<AddressAllocatorOptions>(),

@@ -231,7 +231,9 @@ public sealed class VipTests(ThreeHosts lab) : IAsyncLifetime
 
             foreach (var host in lab.Hosts)
             {
-                if (Difference(host, await BalancersAsync(host), tasks) is { } difference) return difference;
+                var (view, problem) = await TryBalancersAsync(host);
+                if (view is null) return problem;
+                if (Difference(host, view, tasks) is { } difference) return difference;
             }
 
             return null;
@@ -298,8 +300,18 @@ public sealed class VipTests(ThreeHosts lab) : IAsyncLifetime
         return [.. said.Split('\n').Select(line => line.Split(' ')).Select(words => (words[0], words[1]))];
     }
 
-    private static async Task<JsonNode> BalancersAsync(LabHost host) =>
-        JsonNode.Parse(await host.ShAsync($"curl -sf -m {20 * Run.Patience} --unix-socket /run/flannelflow/api.sock http://daemon/api/v1/load-balancers"))!;
+    private static async Task<JsonNode> BalancersAsync(LabHost host)
+    {
+        var (view, problem) = await TryBalancersAsync(host);
+        Assert.True(view is not null, problem);
+        return view;
+    }
+
+    private static async Task<(JsonNode? View, string Problem)> TryBalancersAsync(LabHost host)
+    {
+        var said = await host.TryShAsync($"curl -s --fail-with-body -m {20 * Run.Patience} --unix-socket /run/flannelflow/api.sock http://daemon/api/v1/load-balancers");
+        return (said.Ok ? JsonNode.Parse(said.Out) : null, said.ToString());
+    }
 
     private sealed record ServiceTask(Container Container, string Network, string Hostname, string Address);
 }

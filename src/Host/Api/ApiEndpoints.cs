@@ -1,6 +1,8 @@
 using System.Text.Json;
 using FlannelFlow.Cluster.Access;
 using FlannelFlow.Cluster.Etcd;
+using FlannelFlow.Linux.Firewall;
+using FlannelFlow.Linux.Netlink;
 using FlannelFlow.Operations;
 using FlannelFlow.Operations.Access;
 using FlannelFlow.Workflows;
@@ -13,7 +15,7 @@ public sealed record RequiredRole(Role Role);
 /// <summary>How every operation of the API answers: JSON, and errors as RFC 9457 problems.</summary>
 /// <remarks>
 /// 400 what makes no sense, 401 not signed in, 403 not allowed, 404 what is not there, 409 what its state does not allow, 429 wrong too often, 503 while
-/// stopping or while etcd is away, 504 another host does not answer.
+/// stopping, while etcd is away or the kernel cannot be read, 504 another host does not answer.
 /// </remarks>
 internal static class ApiEndpoints
 {
@@ -63,7 +65,7 @@ internal static class ApiEndpoints
         BadRequestException or InvalidAlterationException or InvalidSignalException or JsonException => 400,
         KeyNotFoundException => 404,
         AlterationRefusedException => 409,
-        RuntimeStoppedException or JournalFullException or EtcdException => 503,
+        RuntimeStoppedException or JournalFullException or EtcdException or NetlinkException or CommandException => 503,
         HostSilentException => 504,
         _ => null,
     };

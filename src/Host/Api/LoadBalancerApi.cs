@@ -1,6 +1,7 @@
 using FlannelFlow.Activities.LoadBalancing;
 using FlannelFlow.Activities.Networks;
 using FlannelFlow.Cluster.LoadBalancing;
+using FlannelFlow.Host.LoadBalancing;
 using FlannelFlow.Linux.LoadBalancing;
 
 namespace FlannelFlow.Host.Api;
@@ -20,14 +21,14 @@ public static class LoadBalancerApi
         var services = http.RequestServices;
         return await ReadAsync(
             services.GetRequiredService<Cluster.Mirror.DockerMirror>(), services.GetRequiredService<HostNetworks>(), services.GetRequiredService<HostBalancing>(),
-            services.GetRequiredService<ILoadBalancer>(), services.GetRequiredService<MarkAllocator>(), http.RequestAborted);
+            services.GetRequiredService<ILoadBalancer>(), services.GetRequiredService<KnownMarks>(), http.RequestAborted);
     }).Described("What this host's load balancers are, and are to be", typeof(LoadBalancersView));
 
     private static async Task<LoadBalancersView> ReadAsync(
-        Cluster.Mirror.DockerMirror mirror, HostNetworks networks, HostBalancing balancing, ILoadBalancer balancer, MarkAllocator allocator, CancellationToken ct)
+        Cluster.Mirror.DockerMirror mirror, HostNetworks networks, HostBalancing balancing, ILoadBalancer balancer, KnownMarks known, CancellationToken ct)
     {
         var state = balancing.Mirror;
-        var marks = (await allocator.ListAsync(ct)).ToDictionary(allocated => allocated.Service, allocated => allocated.Index);
+        var marks = (await known.ListAsync(ct)).ToDictionary(pair => pair.Value, pair => pair.Key);
         var wanted = DesiredLoadBalancers.Of(state, networks.All.Select(network => network.NetworkId).ToHashSet(StringComparer.Ordinal)).Values
             .Where(service => marks.ContainsKey(service.Service))
             .GroupBy(service => service.Service.NetworkId)

@@ -32,7 +32,7 @@ public sealed class LoadBalancerLoop(
     HostNetworks networks,
     HostBalancing balancing,
     ILoadBalancer balancer,
-    MarkAllocator marks,
+    KnownMarks marks,
     WorkflowRuntime runtime,
     BalancingLooks looks,
     DriftBook drift,
@@ -62,7 +62,6 @@ public sealed class LoadBalancerLoop(
     /// <summary>True at first: an incident of the daemon before may stand.</summary>
     private bool _mayBeUnreadable = true;
     private bool _trouble;
-    private IReadOnlyDictionary<int, ServiceInNetwork>? _marks;
 
     public override void Dispose()
     {
@@ -120,7 +119,7 @@ public sealed class LoadBalancerLoop(
         var text = TextOf(frames, wanted.Values, lingering);
         if (text == _settled) return _progress.Seen([], state);
 
-        var steps = BalancingPlan.Of(wanted, frames, await balancer.ReadAsync(ct), await MarksAsync(ct), balancing.SchedulerOf, lingering);
+        var steps = BalancingPlan.Of(wanted, frames, await balancer.ReadAsync(ct), await marks.ListAsync(ct), balancing.SchedulerOf, lingering);
         drift.BalancersLooked(text == _held
             ? [.. steps.Select(step => (new Difference(DriftKind.LoadBalancer, step.Key, $"the kernel's load balancers were changed by another hand: {step.Key}"), step.Start.DefinitionId))]
             : []);
@@ -132,19 +131,6 @@ public sealed class LoadBalancerLoop(
 
         _settled = steps.IsEmpty ? text : null;
         return _progress.Seen([.. steps.Select(step => step.Key)], state);
-    }
-
-    /// <summary>While etcd is away as they were last, like the state that they are compared with.</summary>
-    private async Task<IReadOnlyDictionary<int, ServiceInNetwork>> MarksAsync(CancellationToken ct)
-    {
-        try
-        {
-            return _marks = (await marks.ListAsync(ct)).ToDictionary(allocated => allocated.Index, allocated => allocated.Service);
-        }
-        catch (EtcdUnavailableException) when (_marks is not null)
-        {
-            return _marks;
-        }
     }
 
     private async Task RunAsync(BalancingStep step, CancellationToken ct)
