@@ -14,15 +14,19 @@ public sealed class ThreeHosts : IAsyncLifetime
         await ReadyAsync();
     }
 
-    /// <summary>All three agents run and know each other; one that a test ended is started again.</summary>
+    /// <summary>All three agents run and know each other and nobody else; one that a test ended is started again.</summary>
     public async Task ReadyAsync()
     {
         foreach (var host in Lab.Hosts)
             if (!host.HasRunningAgent) host.Start();
         foreach (var host in Lab.Hosts) await host.Agent.IsReadyAsync();
         foreach (var host in Lab.Hosts)
-            foreach (var other in Lab.Hosts.Where(o => o != host))
-                await host.HasAsync($"route {other.Subnet} via {other.Subnet.Network} onlink");
+        {
+            var routes = Lab.Hosts.Where(other => other != host).Select(other => $"route {other.Subnet} via {other.Subnet.Network} onlink").ToHashSet();
+            await host.HoldsAsync("just the two other hosts", plane => LinesOf(plane, "route").SetEquals(routes) && LinesOf(plane, "fdb").Count == 2 && LinesOf(plane, "arp").Count == 2);
+        }
+
+        static HashSet<string> LinesOf(string plane, string kind) => [.. plane.Split('\n').Where(line => line.StartsWith(kind + " ", StringComparison.Ordinal))];
     }
 
     public ValueTask DisposeAsync() => Lab.DisposeAsync();
