@@ -88,7 +88,6 @@ public sealed class DashboardApp : IAsyncDisposable
         Share<Incidents>();
         Share<AddressMaps>();
         Share<DnsOptions>();
-        Share<Func<DriftView>>();
         Share<Gate>();
         Share<AccessOptions>();
         services.AddSingleton(new BackendConnectionCounts(daemon.GetService<ConnectionSampler>()));

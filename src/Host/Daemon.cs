@@ -222,7 +222,7 @@ public static class Daemon
         services.AddSingleton<DrainWriter>().AddSingleton<OperationsStore>().AddSingleton(options.Drain).AddSingleton(options.DrainWatch);
         services.AddSingleton(new HostPresenceOptions(
             options.HostName, ThisHost.Version, ThisHost.UnderlayAddress(options), PresenceTimeToLive, AcknowledgeInterval));
-        services.AddSingleton<HostPresence>();
+        services.AddSingleton(provider => ActivatorUtilities.CreateInstance<HostPresence>(provider, (Func<int>)provider.GetRequiredService<DriftBook>().CountStanding));
         services.AddSingleton(provider => new MarkAllocator(provider.GetRequiredService<IEtcd>(), provider.GetRequiredService<ClusterKeys>(), FwMarkPair.LastIndex));
         services.AddSingleton<MarkUpkeep>().AddSingleton<KnownMarks>();
         services.AddSingleton(provider => new AddressUpkeep(

@@ -2,16 +2,17 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using FlannelFlow.Cluster.Operations;
 using FlannelFlow.Operations.Draining;
+using FlannelFlow.Operations.Reconcile;
 using FlannelFlow.Operations.Workflows;
 using FlannelFlow.Workflows;
 
 namespace FlannelFlow.Operations;
 
 /// <summary>Does on this host what a person wants, wherever that person is.</summary>
-public sealed class HostOperations(HostWorkflows workflows, DrainOperations drains)
+public sealed class HostOperations(HostWorkflows workflows, DrainOperations drains, Func<DriftView> drift)
 {
     /// <summary>Whether the request changes nothing.</summary>
-    public static bool IsRead(OperatorRequest request) => request is { Kind: "show" or "workflows.list" or "workflows.show" };
+    public static bool IsRead(OperatorRequest request) => request is { Kind: "show" or "workflows.list" or "workflows.show" or "drift" };
 
     /// <summary>Refusals are part of the answer; everything else throws.</summary>
     public async Task<OperatorRequest> AnswerAsync(OperatorRequest request, CancellationToken ct)
@@ -41,6 +42,7 @@ public sealed class HostOperations(HostWorkflows workflows, DrainOperations drai
             Who = request.Who,
             Reason = request.Why,
         }, ct)),
+        "drift" => Node(drift()),
         _ => await drains.RunAsync(request, ct),
     };
 

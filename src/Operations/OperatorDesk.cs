@@ -4,6 +4,7 @@ using FlannelFlow.Cluster.Etcd;
 using FlannelFlow.Cluster.Mirror;
 using FlannelFlow.Cluster.Operations;
 using FlannelFlow.Operations.Draining;
+using FlannelFlow.Operations.Reconcile;
 using FlannelFlow.Operations.Workflows;
 using FlannelFlow.Workflows;
 
@@ -16,7 +17,7 @@ public sealed record Asker(string? Who, string? Why)
     public static Asker ToSee(string who) => new(who, "to see it");
 }
 
-/// <summary>What a person wants of the workflows of any host: done here, or by a request to the host that has them.</summary>
+/// <summary>What a person wants of any host, mostly of its workflows: done here, or by a request to that host.</summary>
 /// <remarks>A workflow lives in the journal of one host, which alone can alter it; so its audit row stands there, wherever the person was.</remarks>
 public sealed class OperatorDesk(
     HostOperations operations, DrainList drains, OperationsStore store, DockerMirror mirror, HostPresenceOptions here, TimeProvider time)
@@ -53,6 +54,11 @@ public sealed class OperatorDesk(
         ArgumentNullException.ThrowIfNull(body);
         return Read<WorkflowDetail>(await AskAsync(host, "workflows.alter", id, new Asker(body.Who, body.Reason), Node(body), ct));
     }
+
+    /// <summary>What differs on a host.</summary>
+    /// <param name="host">Null: this one.</param>
+    public async Task<DriftView> DriftAsync(string? host, CancellationToken ct) =>
+        Read<DriftView>(await AskAsync(host, "drift", "", Asker.ToSee(here.Host), null, ct));
 
     /// <param name="kind">show, retry, force or cancel.</param>
     /// <param name="id">Of the drain's workflow, or the end of it.</param>

@@ -22,7 +22,7 @@ public sealed class AccessibilityTests(Browser browser) : IClassFixture<Browser>
         var (workflow, drain) = await Shop.GetOrAdd(browser.Cluster, cluster => cluster.AsShopAsync(Ct));
         await using var visit = await browser.VisitAsync(browser.Cluster.One, colours, width);
         var problems = new List<string>();
-        foreach (var path in new[] { "/", "/workflows", $"/workflows/n1/{workflow}", "/drains", $"/drains/{drain}", "/networks", "/networks/netshop00000000000000000a", "/services", "/services/svcweb-shop?as=webshop0&name=shop-web", "/planner", "/nowhere" })
+        foreach (var path in new[] { "/", "/workflows", $"/workflows/n1/{workflow}", "/drains", $"/drains/{drain}", "/networks", "/networks/netshop00000000000000000a", "/services", "/services/svcweb-shop?as=webshop0&name=shop-web", "/planner", "/hosts/n2", "/nowhere" })
         {
             await visit.GoAsync(path);
             await Expect(visit.Page.Locator(colours == ColorScheme.Dark ? ".ff.dark" : ".ff.light")).ToBeVisibleAsync();

@@ -40,6 +40,9 @@ public sealed class ApiTests(Support.Cluster cluster) : IClassFixture<Support.Cl
         var page = await GetAsync(cluster.One, "/api/v1/workflows?host=n2&text=broken-remote");
         Assert.Equal([id], page["items"]!.AsArray().Select(w => (string?)w!["id"]));
         Assert.Empty((await GetAsync(cluster.One, "/api/v1/workflows?text=broken-remote"))["items"]!.AsArray());
+        var everywhere = await GetAsync(cluster.One, "/api/v1/cluster/workflows?text=broken-remote&limit=1");
+        Assert.Equal([$"n2 {id}"], everywhere["items"]!.AsArray().Select(w => $"{w!["host"]} {w["workflow"]!["id"]}"));
+        if ((string?)everywhere["next"] is { } next) Assert.Empty((await GetAsync(cluster.One, $"/api/v1/cluster/workflows?text=broken-remote&before={next}"))["items"]!.AsArray());
         await UntilAsync(cluster.One, "/api/v1/incidents", found => found!["items"]!.AsArray().Any(i => (string?)i!["instance"] == id && (string?)i["host"] == "n2"));
 
         Brittle.Mend("broken-remote");
@@ -58,6 +61,9 @@ public sealed class ApiTests(Support.Cluster cluster) : IClassFixture<Support.Cl
     [InlineData("GET", "/api/v1/workflows?colour=red", null, 400)]
     [InlineData("GET", "/api/v1/workflows/beefbeef", null, 404)]
     [InlineData("GET", "/api/v1/workflows?host=nowhere", null, 404)]
+    [InlineData("GET", "/api/v1/cluster/workflows?host=n1", null, 400)]
+    [InlineData("GET", "/api/v1/cluster/workflows?before=7", null, 400)]
+    [InlineData("GET", "/api/v1/drift?host=nowhere", null, 404)]
     [InlineData("POST", "/api/v1/workflows/{id}/alterations", "{}", 400)]
     [InlineData("POST", "/api/v1/workflows/{id}/alterations", "no json", 400)]
     [InlineData("POST", "/api/v1/workflows/beefbeef/alterations", """{"kind":"retry","reason":"r"}""", 404)]
@@ -215,6 +221,7 @@ public sealed class ApiTests(Support.Cluster cluster) : IClassFixture<Support.Cl
     {
         { "GET", "/api/v1/hosts", false }, { "GET", "/api/v1/networks", false }, { "GET", "/api/v1/networks/x", false }, { "GET", "/api/v1/services", false },
         { "GET", "/api/v1/services/x", false }, { "GET", "/api/v1/incidents", false }, { "GET", "/api/v1/plan", false }, { "GET", "/api/v1/names", false }, { "GET", "/api/v1/drift", false }, { "GET", "/api/v1/workflows", false },
+        { "GET", "/api/v1/cluster/workflows", false },
         { "GET", "/api/v1/workflows/x", false }, { "GET", "/api/v1/definitions", false }, { "GET", "/api/v1/definitions/versions", false }, { "GET", "/api/v1/lanes", false },
         { "GET", "/api/v1/signals", false }, { "GET", "/api/v1/drains", false }, { "GET", "/api/v1/drains/x", false }, { "GET", "/api/v1/journal/events?after=x", false },
         { "GET", "/metrics", false }, { "POST", "/api/v1/definitions/check", false }, { "POST", "/api/v1/signals", true }, { "POST", "/api/v1/workflows/x/alterations", true },

@@ -117,7 +117,7 @@ public sealed class PageTests(Browser browser) : IClassFixture<Browser>
     }
 
     [Fact]
-    public async Task Lookup_AnswersAsTheContainersDns_AndDriftIsShown()
+    public async Task Lookup_AnswersAsTheContainersDns()
     {
         await Cluster.NetworkAsync("net-look", "look", "10.133.0.0/20", Ct);
         await Cluster.ServiceAsync("svc-look", "look-web", "net-look", "10.133.0.2", Ct);
@@ -133,14 +133,25 @@ public sealed class PageTests(Browser browser) : IClassFixture<Browser>
         await visit.GoAsync("/services/svc-look?as=nobody&name=web");
         await Expect(visit.Page.GetByText("there is no container \"nobody\"")).ToBeVisibleAsync();
 
-        var drift = (DriftBook)Cluster.One.Services.GetService(typeof(DriftBook))!;
+        Assert.Empty(visit.Errors);
+    }
+
+    [Fact]
+    public async Task Host_ShowsItsDrift_OnAnyHostsDashboard()
+    {
+        var drift = (DriftBook)Cluster.Two.Services.GetService(typeof(DriftBook))!;
+        await using var visit = await browser.VisitAsync(Cluster.One);
         await visit.GoAsync("/");
+        await visit.Page.Locator("#hosts").GetByRole(AriaRole.Link, new() { Name = "n2" }).ClickAsync();
         await Expect(visit.Page.Locator("#drift")).ToContainTextAsync("have not been compared yet");
         var difference = new Difference(DriftKind.Device, "ff-look", "bridge ff-look is down") { Command = "flannelflow doctor" };
         for (var look = 0; look < 2; look++) drift.Looked([difference], trouble: null);
         await Expect(visit.Page.GetByRole(AriaRole.Row).Filter(new() { HasText = "bridge ff-look is down" })).ToContainTextAsync("flannelflow doctor");
         drift.Looked([], trouble: null);
-        await Expect(visit.Page.GetByText("bridge ff-look is down")).ToHaveCountAsync(0);
+        await Expect(visit.Page.GetByRole(AriaRole.Row).Filter(new() { HasText = "bridge ff-look is down" })).ToHaveCountAsync(0);
+        await Expect(visit.Page.GetByRole(AriaRole.Listitem).Filter(new() { HasText = "bridge ff-look is down, gone after" })).ToBeVisibleAsync();
+        await visit.GoAsync("/hosts/nowhere");
+        await Expect(visit.Page.GetByText("there is no host \"nowhere\"")).ToBeVisibleAsync();
         Assert.Empty(visit.Errors);
     }
 
@@ -241,7 +252,7 @@ public sealed class PageTests(Browser browser) : IClassFixture<Browser>
             foreach (var (name, path) in new[]
             {
                 ("overview", "/"), ("workflows", "/workflows"), ("workflow", $"/workflows/n1/{workflow}"), ("drains", "/drains"), ("drain", $"/drains/{drain}"), ("networks", "/networks"),
-                ("network", "/networks/netshop00000000000000000a"), ("services", "/services"), ("service", "/services/svcweb-shop?as=webshop0&name=shop-web"), ("planner", "/planner"),
+                ("network", "/networks/netshop00000000000000000a"), ("services", "/services"), ("service", "/services/svcweb-shop?as=webshop0&name=shop-web"), ("planner", "/planner"), ("host", "/hosts/n2"),
             })
             {
                 await visit.GoAsync(path);

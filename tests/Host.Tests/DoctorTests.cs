@@ -49,7 +49,7 @@ public sealed class DoctorTests
         new Asked<DaemonAnswers>(
             new DaemonAnswers(
                 new Health("ok", [new HealthCheck("etcd", true)]),
-                new HostView("n1", HostState.Up, IsHere: true, "0.1.0", "10.0.0.1", 90, 0, 3, []),
+                new HostView("n1", HostState.Up, IsHere: true, "0.1.0", "10.0.0.1", 90, 0, 0, 3, []),
                 JournalSequence: 1234,
                 new DriftView(Now, null, [], [], []),
                 new IncidentPage([], null)),

@@ -20,7 +20,7 @@ public sealed record HostPresenceOptions(string Host, string Version, string Und
 /// takes it for gone reckons with its containers again from then on.
 /// </remarks>
 public sealed class HostPresence(
-    IEtcd etcd, ClusterKeys keys, DockerMirror mirror, HostPresenceOptions options, TimeProvider time, ILogger<HostPresence> log)
+    IEtcd etcd, ClusterKeys keys, DockerMirror mirror, Func<int> standingDrift, HostPresenceOptions options, TimeProvider time, ILogger<HostPresence> log)
 {
     private static readonly TimeSpan RetryPause = TimeSpan.FromSeconds(1);
 
@@ -29,6 +29,9 @@ public sealed class HostPresence(
 
     /// <summary>After a partition the others wait for it.</summary>
     private static readonly TimeSpan SignRetryPause = TimeSpan.FromMilliseconds(200);
+
+    /// <summary>So soon the others see that what stands here has become more or less.</summary>
+    private static readonly TimeSpan DriftCheck = TimeSpan.FromSeconds(2);
 
     /// <param name="refresh">Brings this host's part of the mirror in line with Docker; completes when it is.</param>
     public Task RunAsync(Func<CancellationToken, Task> refresh, CancellationToken ct) => Task.WhenAll(KeepRecordAsync(ct), KeepSignAsync(refresh, ct));
@@ -79,14 +82,16 @@ public sealed class HostPresence(
     /// <summary>Until the lease is gone.</summary>
     private async Task KeepAsync(EtcdLeaseId lease, CancellationToken ct)
     {
-        var written = mirror.AppliedRevision;
+        var written = Record(mirror.AppliedRevision);
         await WriteAsync(written, lease, ct);
         var renewAt = time.GetUtcNow() + (options.TimeToLive / 3);
         while (true)
         {
-            if (await AppliedAsync(written, renewAt - time.GetUtcNow(), ct) is { } applied)
+            var limit = renewAt - time.GetUtcNow();
+            var applied = await AppliedAsync(written.AppliedRevision, limit < DriftCheck ? limit : DriftCheck, ct);
+            if (Record(applied ?? written.AppliedRevision) is var now && now != written)
             {
-                await WriteAsync(written = applied, lease, ct);
+                await WriteAsync(written = now, lease, ct);
                 await Task.Delay(options.AcknowledgeInterval, time, ct);
             }
 
@@ -108,6 +113,8 @@ public sealed class HostPresence(
         return first == applied ? await applied : null;
     }
 
-    private Task<long> WriteAsync(long applied, EtcdLeaseId lease, CancellationToken ct) => etcd.PutAsync(
-        keys.Host(options.Host), MirrorJson.Write(new HostRecord(options.Host, options.Version, options.UnderlayAddress, applied)), lease, ct);
+    private HostRecord Record(long applied) => new(options.Host, options.Version, options.UnderlayAddress, applied, standingDrift());
+
+    private Task<long> WriteAsync(HostRecord record, EtcdLeaseId lease, CancellationToken ct) =>
+        etcd.PutAsync(keys.Host(options.Host), MirrorJson.Write(record), lease, ct);
 }

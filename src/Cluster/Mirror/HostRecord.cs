@@ -7,4 +7,5 @@ namespace FlannelFlow.Cluster.Mirror;
 /// <param name="AppliedRevision">
 /// The host acts by every change of <c>docker/</c> up to this revision. Only changes of <c>docker/</c> move it, or it would be moved by itself.
 /// </param>
-public sealed record HostRecord(string Host, string Version, string UnderlayAddress, long AppliedRevision);
+/// <param name="Drift">How many differences between Docker, etcd, the kernel and its files stand there.</param>
+public sealed record HostRecord(string Host, string Version, string UnderlayAddress, long AppliedRevision, int Drift = 0);

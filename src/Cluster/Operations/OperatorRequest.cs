@@ -12,11 +12,11 @@ public enum RequestState
 }
 
 /// <summary>
-/// <c>hosts/&lt;host&gt;/requests/&lt;id&gt;</c>: what a person wants of a workflow of that host; that host does it, with its audit row, and answers in place.
+/// <c>hosts/&lt;host&gt;/requests/&lt;id&gt;</c>: what a person wants of that host; it does it, with its audit row, and answers in place.
 /// On an etcd lease: one that nobody takes goes by itself.
 /// </summary>
-/// <param name="Kind">Of a drain: show, retry, force or cancel. Of any workflow: workflows.list, workflows.show or workflows.alter.</param>
-/// <param name="Instance">The workflow's id; empty with workflows.list.</param>
+/// <param name="Kind">Of a drain: show, retry, force or cancel. Of any workflow: workflows.list, workflows.show or workflows.alter. Of the host: drift.</param>
+/// <param name="Instance">The workflow's id; empty with workflows.list and drift.</param>
 /// <param name="From">The host on which the person was.</param>
 /// <param name="Body">What more the kind needs: a query, an alteration.</param>
 public sealed record OperatorRequest(

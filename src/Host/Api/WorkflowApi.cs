@@ -11,6 +11,7 @@ namespace FlannelFlow.Host.Api;
 public static class WorkflowApi
 {
     public const string WorkflowsPath = "/api/v1/workflows";
+    public const string ClusterWorkflowsPath = "/api/v1/cluster/workflows";
     public const string DefinitionsPath = "/api/v1/definitions";
     public const string SignalsPath = "/api/v1/signals";
     public const string LanesPath = "/api/v1/lanes";
@@ -24,6 +25,12 @@ public static class WorkflowApi
             var words = http.QueryWords();
             return words.Remove("host", out var host) ? await Desk(http).ListAsync(host, WorkflowQuery.Parse(words), http.RequestAborted) : here.List(WorkflowQuery.Parse(words));
         }).Described("A page of a host's workflows, newest first", typeof(WorkflowPage), body: null, ["host", .. WorkflowQuery.Known]);
+        routes.MapApi("GET", ClusterWorkflowsPath, async http =>
+        {
+            var words = http.QueryWords();
+            words.Remove("before", out var before);
+            return await Desk(http).ListAllAsync(WorkflowQuery.Parse(words), before, http.RequestAborted);
+        }).Described("A page of the workflows of all hosts, newest first", typeof(ClusterWorkflowPage), body: null, [.. WorkflowQuery.Known]);
         routes.MapApi("GET", WorkflowsPath + "/{id}", async http =>
             HostOf(http) is { } host ? await Desk(http).ShowAsync(host, http.RouteWord("id"), http.RequestAborted) : here.Show(http.RouteWord("id")))
             .Described("All about a workflow", typeof(WorkflowDetail), body: null, "host");

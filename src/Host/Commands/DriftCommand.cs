@@ -6,21 +6,22 @@ using FlannelFlow.Operations.Reconcile;
 
 namespace FlannelFlow.Host.Commands;
 
-/// <summary><c>flannelflow drift</c>: what differs on this host between Docker, etcd, the kernel and its files.</summary>
+/// <summary><c>flannelflow drift</c>: what differs on a host between Docker, etcd, the kernel and its files.</summary>
 public static class DriftCommand
 {
     private static readonly string[] Columns = ["status", "kind", "since", "what", "mended by"];
 
     public static Command Create()
     {
-        var command = new Command("drift", "Shows what differs on this host between Docker, etcd, the kernel and its files, and what was mended. Exit code 1 if anything stands.")
+        var host = new Option<string?>("--host") { Description = "Of another host. Default: this one." };
+        var command = new Command("drift", "Shows what differs on a host between Docker, etcd, the kernel and its files, and what was mended. Exit code 1 if anything stands.")
         {
-            DaemonCall.Socket, DaemonCall.AsJson,
+            host, DaemonCall.Socket, DaemonCall.AsJson,
         };
         command.SetAction(async (parsed, ct) =>
         {
             using var call = new DaemonCall(parsed);
-            return await call.RunAsync<DriftView>(HttpMethod.Get, DriftApi.DriftPath, null, drift =>
+            return await call.RunAsync<DriftView>(HttpMethod.Get, parsed.GetValue(host) is { } other ? $"{DriftApi.DriftPath}?host={Uri.EscapeDataString(other)}" : DriftApi.DriftPath, null, drift =>
             {
                 if (drift.Standing.Count > 0) call.FailWith(CommandTree.Failed);
                 call.Table(Columns, drift.Standing.Select(one => Row("open", one.Kind, one.Since, one.Text, one.Command ?? WorkflowOf(one.Workflow)))

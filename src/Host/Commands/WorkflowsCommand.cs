@@ -39,11 +39,12 @@ public static class WorkflowsCommand
         var incident = new Option<bool>("--incident") { Description = "Only those that wait for an operator." };
         var since = new Option<DateTimeOffset?>("--since") { Description = "Only accepted then or later." };
         var until = new Option<DateTimeOffset?>("--until") { Description = "Only accepted before." };
-        var before = new Option<long?>("--before") { Description = "The page after the one that named this number." };
+        var before = new Option<string?>("--before") { Description = "The page after the one that named this." };
+        var allHosts = new Option<bool>("--all-hosts") { Description = "Of all hosts whose daemon answers, not of this one only." };
         var limit = new Option<int>("--limit") { Description = "At most so many, up to 500.", DefaultValueFactory = _ => 50 };
         var command = new Command("list", "Lists workflows, the newest first.")
         {
-            definition, status, key, parent, incident, since, until, before, limit, DaemonCall.Socket, DaemonCall.AsJson,
+            definition, status, key, parent, incident, since, until, before, limit, allHosts, DaemonCall.Socket, DaemonCall.AsJson,
         };
         command.SetAction(async (parsed, ct) =>
         {
@@ -55,14 +56,30 @@ public static class WorkflowsCommand
             Add("incident", parsed.GetValue(incident) ? "true" : null);
             Add("since", parsed.GetValue(since)?.ToString("O", CultureInfo.InvariantCulture));
             Add("until", parsed.GetValue(until)?.ToString("O", CultureInfo.InvariantCulture));
-            Add("before", parsed.GetValue(before)?.ToString(CultureInfo.InvariantCulture));
+            Add("before", parsed.GetValue(before));
             using var call = new DaemonCall(parsed);
+            if (parsed.GetValue(allHosts))
+            {
+                return await call.RunAsync<ClusterWorkflowPage>(HttpMethod.Get, $"{WorkflowApi.ClusterWorkflowsPath}?{string.Join('&', query)}", null, page =>
+                {
+                    call.Table(["host", .. Columns], page.Items.Select(w => (string[])[w.Host, .. Row(w.Workflow, call.IsTerminal)]));
+                    if (page.Notice is { } notice)
+                        call.Line(notice);
+                    SayMore(page.Next);
+                }, ct);
+            }
+
             return await call.RunAsync<WorkflowPage>(HttpMethod.Get, $"{WorkflowApi.WorkflowsPath}?{string.Join('&', query)}", null, page =>
             {
                 call.Table(Columns, page.Items.Select(w => Row(w, call.IsTerminal)));
-                if (call.IsTerminal && page.Next is { } next)
-                    call.Line($"more: --before {next}");
+                SayMore(page.Next?.ToString(CultureInfo.InvariantCulture));
             }, ct);
+
+            void SayMore(string? next)
+            {
+                if (call.IsTerminal && next is not null)
+                    call.Line($"more: --before {next}");
+            }
 
             void Add(string name, string? value)
             {

@@ -102,12 +102,13 @@ public sealed class DriftBook : IDisposable
         }
     }
 
-    public void Dispose() => _meter.Dispose();
-
-    private int CountStanding()
+    /// <summary>How many differences count, and are there.</summary>
+    public int CountStanding()
     {
         lock (_gate) return _entries.Values.Count(entry => entry.Looks >= 2);
     }
+
+    public void Dispose() => _meter.Dispose();
 
     private void SeenLocked(Difference difference, DateTimeOffset now)
     {

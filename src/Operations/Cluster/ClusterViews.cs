@@ -18,9 +18,10 @@ public enum HostState
 /// <param name="IsHere">The host that answers.</param>
 /// <param name="Version">Of the daemon; empty for a host whose record has ended.</param>
 /// <param name="Behind">How far its applied revision is behind the newest change of Docker's objects; 0 is up to date.</param>
+/// <param name="Drift">How many differences between Docker, etcd, the kernel and its files stand there.</param>
 /// <param name="Networks">On which it has a container.</param>
 public sealed record HostView(
-    string Host, HostState State, bool IsHere, string Version, string UnderlayAddress, long AppliedRevision, long Behind, int Containers, IReadOnlyList<string> Networks);
+    string Host, HostState State, bool IsHere, string Version, string UnderlayAddress, long AppliedRevision, long Behind, int Drift, int Containers, IReadOnlyList<string> Networks);
 
 /// <param name="Hosts">That have a container on it.</param>
 /// <param name="Services">Names.</param>
@@ -74,7 +75,7 @@ public static class ClusterViews
                 var own = containers[name].ToList();
                 return new HostView(
                     name, StateOf(state, name), name == state.Here, record?.Version ?? "", record?.UnderlayAddress ?? "", record?.AppliedRevision ?? 0,
-                    record is null ? 0 : Math.Max(0, state.Revision - record.AppliedRevision), own.Count,
+                    record is null ? 0 : Math.Max(0, state.Revision - record.AppliedRevision), record?.Drift ?? 0, own.Count,
                     [.. own.SelectMany(container => container.Networks).Select(network => network.NetworkId).Distinct(StringComparer.Ordinal).Select(id => NetworkName(state, id)).Order(StringComparer.Ordinal)]);
             }),
         ];

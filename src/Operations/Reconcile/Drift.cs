@@ -48,7 +48,7 @@ public enum DriftKind
 
 /// <param name="Kind">A <see cref="DriftKind"/>.</param>
 /// <param name="Since">When it was first seen.</param>
-/// <param name="Workflow">The one that mends it, or was last begun for it; null: none was.</param>
+/// <param name="Workflow">The one that mends it, or was last begun for it; of a load balancer its definition; null: none was.</param>
 /// <param name="Command">What a person can do, where no workflow mends it.</param>
 /// <param name="Begun">How often its workflow was begun.</param>
 public sealed record StandingDrift(DriftKind Kind, string Subject, string Text, DateTimeOffset Since, string? Workflow, string? Command, int Begun);

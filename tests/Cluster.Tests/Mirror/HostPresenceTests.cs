@@ -14,6 +14,7 @@ public sealed class HostPresenceTests(EtcdProcess etcd) : IClassFixture<EtcdProc
     private readonly List<Task> _running = [];
     private ClusterKeys _keys = null!;
     private DockerMirror _mirror = null!;
+    private int _drift;
 
     private static CancellationToken Ct => TestContext.Current.CancellationToken;
 
@@ -48,6 +49,17 @@ public sealed class HostPresenceTests(EtcdProcess etcd) : IClassFixture<EtcdProc
 
         // Its own acknowledgement is no change that would have to be acknowledged.
         Assert.Equal(revision, state.Revision);
+    }
+
+    [Fact]
+    public async Task Host_SaysHowManyDifferencesStandThere()
+    {
+        Start("n1");
+        await UntilAsync(state => state.Hosts.GetValueOrDefault("n1")?.Drift == 0);
+        _drift = 3;
+        await UntilAsync(state => state.Hosts["n1"].Drift == 3);
+        _drift = 0;
+        await UntilAsync(state => state.Hosts["n1"].Drift == 0);
     }
 
     [Fact]
@@ -89,6 +101,7 @@ public sealed class HostPresenceTests(EtcdProcess etcd) : IClassFixture<EtcdProc
         etcd.Store,
         _keys,
         _mirror,
+        () => _drift,
         new HostPresenceOptions(host, "1.2", "10.77.0.11", TimeSpan.FromSeconds(seconds), TimeSpan.FromMilliseconds(1)),
         TimeProvider.System,
         NullLogger<HostPresence>.Instance);
