@@ -143,7 +143,7 @@ public sealed class OutageTests(ThreeHosts lab) : IAsyncLifetime
     {
         await TwoContainersAsync();
         var doctor = Path.Combine(Run.Daemon, "flannelflow") + " doctor";
-        await Wait.UntilAsync("host 1 is well", 30, async () =>
+        await Wait.UntilAsync("host 1 is well", 90, async () =>
         {
             var well = await lab[1].TryShAsync(doctor);
             return well.Ok && well.Out.Contains("0 problems", StringComparison.Ordinal) ? null : well.All;
