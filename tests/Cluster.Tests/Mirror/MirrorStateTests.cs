@@ -27,7 +27,7 @@ public sealed class MirrorStateTests
             """{"id":"c1","host":"n1","name":"c1","hostname":"c1","health":"none","state":"ready","networks":[{"networkId":"net1","endpointId":"ep-c1-net1","address":"10.1.2.3","aliases":[],"dnsNames":[],"provisional":"10.1.0.5"}],"labels":{},"task":{"id":"task-c1","serviceId":"web","serviceName":"web","nodeId":"node-n1","slot":1}}""",
             MirrorJson.Write(Task1));
         Assert.Equal(
-            """{"host":"n1","version":"1.0","underlayAddress":"10.77.0.11","appliedRevision":7}""",
+            """{"host":"n1","version":"1.0","underlayAddress":"10.77.0.11","appliedRevision":7,"drift":0}""",
             MirrorJson.Write(new HostRecord("n1", "1.0", "10.77.0.11", 7)));
     }
 
