@@ -114,6 +114,20 @@ public sealed class ForwardingRulesTests : IAsyncLifetime
         Assert.Empty(await _rules.FindDifferentAsync(both, Ct));
     }
 
+    /// <summary>A kernel without tables for inet says of ours that it is not there, and not that it has none.</summary>
+    [Fact]
+    public async Task FindDifferent_WithoutOurTable_WhereIptablesDrops_IsNothing()
+    {
+        await _rules!.EnsureAsync(6514, Red, Ct);
+        await _table!.DeleteAsync(Ct);
+        Assert.Equal([6514], (await _rules.FindDifferentAsync([(6514, Red)], Ct)).Keys);
+
+        await new IptablesIsolation(_iptables!).EnsureAsync(6514, Red, Ct);
+        Assert.Empty(await _rules.FindDifferentAsync([(6514, Red)], Ct));
+        await IptablesAsync("-t", "mangle", "-F", "INPUT");
+        Assert.Equal([6514], (await _rules.FindDifferentAsync([(6514, Red)], Ct)).Keys);
+    }
+
     /// <summary>iptables -F empties FORWARD, too, and leaves its policy; Docker makes its jump anew only when it starts.</summary>
     [Fact]
     public async Task Ensure_WithoutTheJumpOfForward_AndPolicyDrop_AcceptsInForwardToo_AndRemoveTakesItAll()

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Collections.Immutable;
 using FlannelFlow.Dns.Serving;
 using FlannelFlow.Dns.Upstreams;
+using FlannelFlow.Workflows;
 using Microsoft.Extensions.Logging;
 
 namespace FlannelFlow.Activities.Dns;
@@ -24,6 +25,9 @@ public sealed class DnsServers(
 
     /// <summary>The sandboxes that are served now.</summary>
     public IReadOnlyCollection<ServedSandbox> All => [.. _byKey.Values.Select(entry => entry.Served).OfType<ServedSandbox>()];
+
+    /// <summary>False once this kernel has refused the redirect, as it would for every sandbox: Docker's resolver goes on answering in all.</summary>
+    public bool CanServe { get; private set; } = true;
 
     /// <summary>Whether a sandbox is served for this endpoint.</summary>
     public bool Serves(string endpointId) => _keyOfEndpoint.ContainsKey(endpointId);
@@ -132,7 +136,15 @@ public sealed class DnsServers(
         }
 
         Become(entry, facts);
-        entry.Served ??= await ServedSandbox.StartAsync(facts.Key, board, options, ModelOf(facts), DnsRedirect.Life, time, chance, log, ct);
+        try
+        {
+            entry.Served ??= await ServedSandbox.StartAsync(facts.Key, board, options, ModelOf(facts), DnsRedirect.Life, time, chance, log, ct);
+        }
+        catch (RefusalException)
+        {
+            CanServe = false;
+            throw;
+        }
     }
 
     private void Forget(string key, Entry entry)

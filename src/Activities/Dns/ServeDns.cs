@@ -22,6 +22,8 @@ public sealed class ServeDns(IDockerSandboxes docker, DnsServers servers, RouteN
 
     public override async Task<Nothing> ExecuteAsync(In input, ActivityExecution execution, CancellationToken ct)
     {
+        // The one that was refused has said so.
+        if (!servers.CanServe) return Nothing.Instance;
         if (await docker.FindAsync(input.NetworkId, input.EndpointId, ct) is { } facts)
             await servers.EnsureAsync(facts, input.NetworkId, input.EndpointId, ct);
         else if (await StandsAsync(input.EndpointId, ct))

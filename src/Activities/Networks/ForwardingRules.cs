@@ -130,12 +130,13 @@ public sealed class ForwardingRules(NftTable nft, Iptables iptables) : IDisposab
         var different = new Dictionary<int, string>();
         if (networks.Count == 0) return different;
         JsonArray? objects = null;
-        var hasNftables = await TryNftablesAsync(async () => objects = await nft.ListJsonAsync(ct));
+        await TryNftablesAsync(async () => objects = await nft.ListJsonAsync(ct));
         var filter = await iptables.ListAsync("filter", chain: null, ct);
         var chains = AcceptChains(filter).ToList();
         foreach (var (vni, pool) in networks)
         {
-            if (hasNftables ? !HoldsDrops(objects, vni, pool) : !await _withoutNftables.HoldsAsync(vni, pool, ct)) different[vni] = $"rules of {Own} are not all there";
+            // A kernel without nftables may say of each table only that it is not there.
+            if (objects is null ? !await _withoutNftables.HoldsAsync(vni, pool, ct) : !HoldsDrops(objects, vni, pool)) different[vni] = $"rules of {Own} are not all there";
             else if (chains.SelectMany(chain => Accepts(chain, vni)).Any(rule => !IsThere(rule)))
                 different[vni] = $"rules of {string.Join(" and ", chains)} are not all there";
             else if (OtherChains(chains).SelectMany(chain => Accepts(chain, vni)).Any(IsThere))
@@ -148,9 +149,8 @@ public sealed class ForwardingRules(NftTable nft, Iptables iptables) : IDisposab
     }
 
     /// <summary>By nft's JSON (libnftables-json(5)): all elements of the network, and the rules that use them.</summary>
-    private static bool HoldsDrops(JsonArray? objects, int vni, IPv4Network pool)
+    private static bool HoldsDrops(JsonArray objects, int vni, IPv4Network pool)
     {
-        if (objects is null) return false;
         var sets = objects.Select(item => item?["set"]).OfType<JsonNode>()
             .ToDictionary(set => set["name"]!.GetValue<string>(), set => set["elem"]?.ToJsonString() ?? "", StringComparer.Ordinal);
         var rules = objects.Select(item => item?["rule"]?["chain"]?.GetValue<string>()).OfType<string>().CountBy(chain => chain).ToDictionary();

@@ -14,7 +14,7 @@ public sealed class SandboxSweep(DockerSandboxes sandboxes, DnsServers servers, 
     /// <exception cref="DockerUnavailableException">The engine did not answer.</exception>
     public async Task<int> ServeAsync(CancellationToken ct)
     {
-        if (networks.All.Count == 0) return 0;
+        if (networks.All.Count == 0 || !servers.CanServe) return 0;
         var begun = 0;
         foreach (var endpoint in await sandboxes.AllAsync(ct))
         {
