@@ -142,6 +142,25 @@ public sealed class ServedSandboxTests
         }
     }
 
+    /// <summary>The real one; 300 addresses come to it by TCP.</summary>
+    [Fact(Explicit = true)]
+    public async Task Go_OfDebian_Resolves()
+    {
+        await using var sandbox = await DnsSandbox.CreateAsync();
+        sandbox.Board.Publish(DnsSandbox.Names);
+        await using var served = await sandbox.ServeAsync();
+        await AliveAsync(served, sandbox);
+        foreach (var options in (string[])["", "search corp.example other.example\noptions ndots:5", "search net", "options edns0 single-request", "options use-vc"])
+        {
+            Assert.Equal(DnsSandbox.Ours, await sandbox.GoAsync("web", options));
+            Assert.Equal(DnsSandbox.Ours, await sandbox.GoAsync("WEB.net.", options));
+            Assert.Equal(300, (await sandbox.GoAsync("tasks.many", options)).Split('\n').Distinct().Count());
+            Assert.Equal("", await sandbox.GoAsync("nobody", options));
+        }
+
+        Assert.Equal(0, sandbox.AskedDocker);
+    }
+
     /// <summary>The second line: closed sockets, and a redirect that still points to them.</summary>
     [Theory]
     [InlineData(false)]
