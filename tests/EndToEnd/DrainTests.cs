@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json.Nodes;
 using FlannelFlow.EndToEnd.Tests.Harness;
@@ -158,7 +159,9 @@ public sealed partial class DrainTests(DrainingHosts lab) : IAsyncLifetime
         await lab[1].DockerAsync("service", "create", "--detach", "--name", "web", "--network", Net, "--replicas", count.ToString(CultureInfo.InvariantCulture), "lab:latest", "traffic", "serve", "80");
         await RunningAsync("web", count);
 
+        var took = Stopwatch.StartNew();
         await Task.WhenAll(lab.Hosts.Select(host => host.ShAsync("docker ps -q --filter label=com.docker.swarm.service.name=web | xargs docker stop -t 30 >/dev/null")));
+        Run.Say(string.Create(CultureInfo.InvariantCulture, $"{count} stops on {lab.Hosts.Count} hosts at once: all done after {took.Elapsed.TotalSeconds:0.0} s"));
 
         await lab[1].DockerAsync("service", "rm", "web");
         await Wait.UntilAsync("no task is left", 120, async () =>
