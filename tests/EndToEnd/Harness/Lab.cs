@@ -143,6 +143,9 @@ public abstract class Lab : IAsyncLifetime
     {
         await this[1].TryShAsync("docker service ls -q | xargs -r docker service rm");
         await Task.WhenAll(_hosts.Select(host => host.TryShAsync("docker ps -aq | xargs -r docker rm -f")));
+        // What a look at the dashboard leaves for good: the key of its cookies, and tokens.
+        await Task.WhenAll(_hosts.Select(host => host.TryShAsync("rm -rf /var/lib/flannelflow/dashboard-keys")));
+        await EtcdctlAsync("del", "/flannelflow/access/", "--prefix");
         if (!await NetworksRemovedAsync(20))
         {
             // Docker 20.10 keeps the attachment of a container whose network failed on the node until dockerd ends, and with it the network.
