@@ -37,6 +37,9 @@ public sealed class PageTests(Browser browser) : IClassFixture<Browser>
         await Expect(row.Locator(".badge.good")).ToHaveTextAsync("up");
         await Cluster.DeleteAsync(Cluster.Two.Keys.HostSign("n2"), Ct);
         await Expect(row.Locator(".badge.bad")).ToHaveTextAsync("daemon silent");
+        await row.GetByRole(AriaRole.Link, new() { Name = "n2" }).ClickAsync();
+        await Expect(overview.Page.GetByText("so it cannot be asked")).ToBeVisibleAsync();
+        await overview.GoAsync("/");
         await Cluster.PutAsync(Cluster.Two.Keys.HostSign("n2"), "n2", Ct);
         await Expect(row.Locator(".badge.good")).ToHaveTextAsync("up");
         Assert.Empty(networks.Errors.Concat(services.Errors).Concat(overview.Errors));
