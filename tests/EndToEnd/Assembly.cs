@@ -4,3 +4,4 @@ using FlannelFlow.EndToEnd.Tests.Harness;
 // side by side, each in a process of its own, with labs of its own: what has the trait Share, and the rest.
 [assembly: Xunit.v3.Parallelization(Mode = Xunit.Sdk.ParallelMode.None)]
 [assembly: TestCollectionOrderer(typeof(CollectionsByName))]
+[assembly: LogsOfFailure]

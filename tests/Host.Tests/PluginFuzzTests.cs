@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Runtime.CompilerServices;
 using System.Text;
 using System.Text.Json.Nodes;
 using FlannelFlow.Activities.Networks;
@@ -33,7 +32,7 @@ public sealed class PluginFuzzTests : IAsyncDisposable
     private readonly WebApplication _app;
     private readonly Dictionary<string, RequestDelegate> _endpoints;
     private readonly Faults _faults = new();
-    private readonly Recorder _workflows = new();
+    private readonly RecordedWorkflows _workflows = new();
 
     public PluginFuzzTests()
     {
@@ -112,67 +111,6 @@ public sealed class PluginFuzzTests : IAsyncDisposable
             foreach (var id in new[] { "NetworkId", "EndpointId", "Pool" })
                 Assert.All(started.Input[id]?.GetValue<string>() ?? "", c => Assert.True(char.IsAsciiLetterOrDigit(c) || c is '.' or '/' or '-' or '_', $"{id} {started.Input[id]}"));
         }
-    }
-
-    /// <summary>Every workflow is accepted, and answers at once.</summary>
-    private sealed class Recorder : IPluginWorkflows
-    {
-        public ConcurrentQueue<(string Key, JsonObject Input)> Started { get; } = new();
-
-        public Task<JsonObject> RunAsync(StartWorkflow start, CancellationToken ct)
-        {
-            Started.Enqueue((start.IdempotencyKey, start.Input));
-            return Task.FromResult(Answer());
-        }
-
-        public Task RunAsync(StartWorkflow start, TimeSpan patience, CancellationToken ct) => RunAsync(start, ct);
-
-        public Task StartAsync(StartWorkflow start, CancellationToken ct) => RunAsync(start, ct);
-
-        public Task<JsonObject?> FindAsync(string definitionId, string key, CancellationToken ct) => Task.FromResult<JsonObject?>(Answer());
-
-        public bool HasBegun(string definitionId, string key) => key.EndsWith('7');
-
-        private static JsonObject Answer() => new()
-        {
-            ["vni"] = 6514,
-            ["pool"] = "10.128.0.0/20",
-            ["resumed"] = false,
-            ["mac"] = "02:42:0a:80:02:02",
-            ["containerInterface"] = "ffc4f7c",
-            ["poolRoute"] = "10.128.0.0/20",
-            ["nextHop"] = "10.128.2.1",
-        };
-    }
-
-    /// <summary>Reads find nothing, and no write arrives.</summary>
-    private sealed class SilentEtcd : IEtcd
-    {
-        public Task<EtcdRange> RangeAsync(EtcdKeys keys, CancellationToken ct) => Task.FromResult(new EtcdRange(1, []));
-
-        public Task<EtcdRange> RangeAsync(EtcdKeys keys, long revision, CancellationToken ct) => RangeAsync(keys, ct);
-
-        public Task<long> PutAsync(string key, string value, EtcdLeaseId lease, CancellationToken ct) => throw Away();
-
-        public Task<long> DeleteAsync(EtcdKeys keys, CancellationToken ct) => throw Away();
-
-        public Task<EtcdTransactionResult> TransactAsync(EtcdTransaction transaction, CancellationToken ct) => throw Away();
-
-        public Task<EtcdLease> GrantLeaseAsync(TimeSpan timeToLive, CancellationToken ct) => throw Away();
-
-        public Task RevokeLeaseAsync(EtcdLeaseId lease, CancellationToken ct) => throw Away();
-
-        public Task<TimeSpan?> KeepLeaseAliveAsync(EtcdLeaseId lease, CancellationToken ct) => throw Away();
-
-        public Task<TimeSpan?> TimeToLiveAsync(EtcdLeaseId lease, CancellationToken ct) => throw Away();
-
-        public async IAsyncEnumerable<EtcdWatchBatch> WatchAsync(EtcdKeys keys, long fromRevision, [EnumeratorCancellation] CancellationToken ct)
-        {
-            await Task.CompletedTask;
-            yield break;
-        }
-
-        private static EtcdUnavailableException Away() => new("no etcd", null);
     }
 
     /// <summary>What the edge logs as an error: faults that no handler expected. That etcd is away is none.</summary>

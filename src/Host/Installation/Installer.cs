@@ -142,11 +142,24 @@ public sealed class Installer(CommandRunner runner)
 
     private async Task<IReadOnlyList<string>> WrappedContainersAsync(CancellationToken ct)
     {
-        var all = await LinesAsync(["ps", "-aq"], ct);
-        if (all.Count == 0) return [];
-        var runtimes = await LinesAsync(["inspect", "--format", "{{json .HostConfig.Runtime}} {{.Name}} {{index .Config.Labels \"com.docker.swarm.task.id\"}}", .. all], ct);
-        return [.. runtimes.Select(line => line.Split(' ', 3)).Where(fields => fields[0] == $"\"{DockerSettings.Runtime}\"" && fields[^1].Length == 0).Select(fields => fields[1].TrimStart('/'))];
+        while (true)
+        {
+            var all = await ContainersAsync(ct);
+            if (all.Count == 0) return [];
+            try
+            {
+                var runtimes = await LinesAsync(["inspect", "--format", "{{json .HostConfig.Runtime}} {{.Name}} {{index .Config.Labels \"com.docker.swarm.task.id\"}}", .. all], ct);
+                return [.. runtimes.Select(line => line.Split(' ', 3)).Where(fields => fields[0] == $"\"{DockerSettings.Runtime}\"" && fields[^1].Length == 0).Select(fields => fields[1].TrimStart('/'))];
+            }
+            catch (CommandException)
+            {
+                // A container that was removed since it was listed is an error to inspect.
+                if (all.All((await ContainersAsync(ct)).Contains)) throw;
+            }
+        }
     }
+
+    private Task<IReadOnlyList<string>> ContainersAsync(CancellationToken ct) => LinesAsync(["ps", "-aq"], ct);
 
     private async Task<IReadOnlyList<string>> LinesAsync(IReadOnlyList<string> arguments, CancellationToken ct) =>
         (await runner.RunCheckedAsync("docker", arguments, null, ct)).Split('\n', StringSplitOptions.RemoveEmptyEntries);

@@ -3,8 +3,11 @@ using System.Text.Json.Nodes;
 using FlannelFlow.Activities.Networks;
 using FlannelFlow.Cluster.Addresses;
 using FlannelFlow.Cluster.Addressing;
+using FlannelFlow.Cluster.Etcd;
 using FlannelFlow.Cluster.Pools;
 using FlannelFlow.Workflows;
+using Polly;
+using Polly.Retry;
 
 namespace FlannelFlow.Host.Plugin;
 
@@ -17,12 +20,27 @@ public sealed class IpamDriver(
     HostNetworks networks,
     PoolAllocator pools,
     AddressAllocator addresses,
-    FlannelFlowOptions options)
+    FlannelFlowOptions options,
+    TimeProvider time)
 {
     private const string FlannelIdOption = "flannel-id";
     private const string RequestTypeOption = "RequestAddressType";
     private const string GatewayRequest = "com.docker.network.gateway";
     private static readonly Dictionary<string, string> NoData = [];
+
+    /// <summary>
+    /// Swarm's allocator asks again for what was refused only after five minutes, or once something is released, so that a moment without
+    /// etcd would be a task that stays "new". With an etcd that is silent, the four calls end before Docker's 30 s.
+    /// </summary>
+    private readonly ResiliencePipeline _patient = new ResiliencePipelineBuilder { TimeProvider = time }
+        .AddRetry(new RetryStrategyOptions
+        {
+            ShouldHandle = new PredicateBuilder().Handle<EtcdUnavailableException>(),
+            MaxRetryAttempts = 3,
+            BackoffType = DelayBackoffType.Exponential,
+            Delay = TimeSpan.FromSeconds(0.5),
+        })
+        .Build();
 
     public async Task<RequestPoolAnswer> RequestPoolAsync(RequestPoolRequest request, PluginCall call, CancellationToken ct)
     {
@@ -80,7 +98,7 @@ public sealed class IpamDriver(
         var isGateway = request.Options?.GetValueOrDefault(RequestTypeOption) == GatewayRequest;
         return id.Caller switch
         {
-            Caller.Leader => await LeaderAddressAsync(id.Pool, requested, isGateway, call, ct),
+            Caller.Leader => await _patient.ExecuteAsync(async attempt => await LeaderAddressAsync(id.Pool, requested, isGateway, call, attempt), ct),
             Caller.Node => isGateway ? NodeGateway(id.Pool, requested) : await NodeAddressAsync(id.Pool, requested, call, ct),
         };
     }

@@ -30,6 +30,9 @@ public abstract class Lab : IAsyncLifetime
 
     protected virtual string DockerdOptions => "";
 
+    /// <summary>The one that is up: there is one at a time.</summary>
+    internal static Lab? Current { get; private set; }
+
     public IReadOnlyList<LabHost> Hosts => _hosts;
 
     /// <summary>A host by its number in the lab, from 1; host 1 is the swarm's manager.</summary>
@@ -57,6 +60,7 @@ public abstract class Lab : IAsyncLifetime
             if (Run.StandingLab is null) await UpAsync();
             else if (Directory.EnumerateDirectories(StateFolder, "n*").Count() != Count) throw new InvalidOperationException($"{_folder} is not a lab of {Count} hosts");
             Bare = await SnapshotAsync();
+            Current = this;
         }
         catch
         {
@@ -84,6 +88,7 @@ public abstract class Lab : IAsyncLifetime
     public ValueTask DisposeAsync()
     {
         foreach (var signal in _signals) signal.Dispose();
+        Current = null;
         Down();
         GC.SuppressFinalize(this);
         return ValueTask.CompletedTask;
