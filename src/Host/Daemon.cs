@@ -285,6 +285,7 @@ public static class Daemon
         services.AddHostedService<SyncLoop>();
         services.AddSingleton(new GarbageOptions(options.Reconcile.GarbageAge)).AddSingleton<GarbageCollector>();
         services.AddHostedService<GarbageLoop>();
+        services.AddHostedService<FormerNames>();
     }
 
     private static void AddNames(IServiceCollection services, FlannelFlowOptions options)

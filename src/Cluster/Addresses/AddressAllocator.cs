@@ -249,6 +249,15 @@ public sealed class AddressAllocator(IEtcd etcd, ClusterKeys keys, TimeProvider 
     public async Task<IReadOnlyList<AddressRecord>> ListHostAsync(string host, CancellationToken ct) =>
         [.. (await ListAllAsync(ct)).Where(record => record.Value.Host == host)];
 
+    /// <summary>What a host asked for under its former name is its own under the new one.</summary>
+    public async Task RenameHostAsync(string former, string host, CancellationToken ct)
+    {
+        while (await ListHostAsync(former, ct) is { Count: > 0 } records)
+        {
+            foreach (var record in records) await PutAsync(record, record.Value with { Host = host }, ct);
+        }
+    }
+
     private static string Word(AddressState state) => JsonNamingPolicy.CamelCase.ConvertName(state.ToString());
 
     /// <summary>Free addresses first, in a circle from the one after the last handed out; then the spare one, then the quarantined one, that is so longest.</summary>

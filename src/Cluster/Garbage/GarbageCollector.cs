@@ -1,6 +1,7 @@
 using System.Globalization;
 using FlannelFlow.Cluster.Addressing;
 using FlannelFlow.Cluster.Etcd;
+using FlannelFlow.Cluster.Mirror;
 using FlannelFlow.Cluster.Pools;
 
 namespace FlannelFlow.Cluster.Garbage;
@@ -37,7 +38,7 @@ public sealed class GarbageCollector(IEtcd etcd, ClusterKeys keys, PoolAllocator
         switch (garbage.Kind)
         {
             case GarbageKind.GoneHost:
-                return await DeleteWhileAbsentAsync([keys.Host(words[0])], [keys.DockerContainersOf(words[0]), keys.HostWorkflows(words[0]), keys.HostRequests(words[0])], ct);
+                return await DeleteWhileAbsentAsync([keys.Host(words[0])], LeftBy(words[0]), ct);
             case GarbageKind.DesertedAddresses:
                 var (of, subnet) = (IPv4Network.Parse(words[0]), IPv4Network.Parse(words[1]));
                 return await DeleteWhileAbsentAsync([keys.Network(of).Subnet(subnet)], [$"{keys.AddressesOf(of)}{subnet.PathForm}/"], ct);
@@ -62,9 +63,30 @@ public sealed class GarbageCollector(IEtcd etcd, ClusterKeys keys, PoolAllocator
         throw new InvalidOperationException($"no such kind of garbage: {garbage.Kind}");
     }
 
-    private async Task<bool> DeleteWhileAbsentAsync(IEnumerable<string> owners, IEnumerable<string> prefixes, CancellationToken ct) =>
-        (await etcd.TransactAsync(
-            new EtcdTransaction([.. owners.Select(EtcdCompare.Absent)], [.. prefixes.Select(prefix => new EtcdOperation.Delete(EtcdKeys.Under(prefix)))]), ct)).Succeeded;
+    /// <summary>All that a host left under a name that it had before is gone, its record there too.</summary>
+    /// <param name="underlayAddress">Of the host; "": not known.</param>
+    /// <returns>False: the name has a record that is not for certain of this host: of its last daemon, and about to end, or of another host that has the name now.</returns>
+    public async Task<bool> TakeFormerNameAsync(string former, string underlayAddress, CancellationToken ct)
+    {
+        var read = await etcd.RangeAsync(EtcdKeys.One(keys.Host(former)), ct);
+        var record = read.Entries is [var entry] ? entry : null;
+        if (record is not null && !(underlayAddress.Length > 0 && MirrorJson.TryRead(record.Value, MirrorJsonContext.Default.HostRecord, out var host) && host.UnderlayAddress == underlayAddress))
+            return false;
+        return (await etcd.TransactAsync(
+            new EtcdTransaction(
+                [new EtcdCompare.ModRevision(keys.Host(former), record?.ModRevision ?? 0)],
+                [new EtcdOperation.Delete(EtcdKeys.One(keys.Host(former))), new EtcdOperation.Delete(EtcdKeys.One(keys.HostSign(former))), .. LeftBy(former)]),
+            ct)).Succeeded;
+    }
+
+    private IEnumerable<EtcdOperation.Delete> LeftBy(string host) =>
+        new[] { keys.DockerContainersOf(host), keys.HostWorkflows(host), keys.HostRequests(host) }.Select(prefix => new EtcdOperation.Delete(EtcdKeys.Under(prefix)));
+
+    private Task<bool> DeleteWhileAbsentAsync(IEnumerable<string> owners, IEnumerable<string> prefixes, CancellationToken ct) =>
+        DeleteWhileAbsentAsync(owners, prefixes.Select(prefix => new EtcdOperation.Delete(EtcdKeys.Under(prefix))), ct);
+
+    private async Task<bool> DeleteWhileAbsentAsync(IEnumerable<string> owners, IEnumerable<EtcdOperation.Delete> deletes, CancellationToken ct) =>
+        (await etcd.TransactAsync(new EtcdTransaction([.. owners.Select(EtcdCompare.Absent)], [.. deletes]), ct)).Succeeded;
 
     private async Task<bool> ReleaseVniAsync(int vni, IPv4Network pool, CancellationToken ct)
     {

@@ -28,6 +28,12 @@ public sealed record MirrorState
     /// <summary>By container id, of all hosts.</summary>
     public ImmutableDictionary<string, ContainerRecord> Containers { get; init; } = ImmutableDictionary.Create<string, ContainerRecord>(StringComparer.Ordinal);
 
+    /// <summary>
+    /// Records of containers of which another host's folder has one too, which was read later: a host that has a new name has written its containers anew, and is about
+    /// to delete what it wrote as the former one.
+    /// </summary>
+    public ImmutableList<ContainerRecord> Covered { get; init; } = [];
+
     /// <summary>This host's name; it is always there to itself.</summary>
     public string Here { get; init; } = "";
 
@@ -141,7 +147,11 @@ public sealed record MirrorState
             case MirrorKind.Service when MirrorJson.TryRead(value, MirrorJsonContext.Default.ServiceRecord, out var service) && service.Id == parsed.Id:
                 return without with { Services = without.Services.SetItem(service.Id, service) };
             case MirrorKind.Container when MirrorJson.TryRead(value, MirrorJsonContext.Default.ContainerRecord, out var container) && container.Id == parsed.Id:
-                return without with { Containers = without.Containers.SetItem(container.Id, container) };
+                return without with
+                {
+                    Containers = without.Containers.SetItem(container.Id, container),
+                    Covered = without.Containers.TryGetValue(container.Id, out var covered) ? without.Covered.Add(covered) : without.Covered,
+                };
             case MirrorKind.Host when MirrorJson.TryRead(value, MirrorJsonContext.Default.HostRecord, out var host) && host.Host == parsed.Id:
                 // Written anew, it is no end of the record.
                 return without with { Hosts = without.Hosts.SetItem(host.Host, host), Gone = Gone };
@@ -161,9 +171,12 @@ public sealed record MirrorState
             MirrorKind.Network => state with { Networks = state.Networks.Remove(parsed.Id) },
             MirrorKind.Service => state with { Services = state.Services.Remove(parsed.Id) },
 
-            // A container that moved to another host's folder (a restored machine) is not removed by the old folder's end.
             MirrorKind.Container when state.Containers.TryGetValue(parsed.Id, out var container) && container.Host == parsed.Host =>
-                state with { Containers = state.Containers.Remove(parsed.Id), Refuted = state.Refuted.Remove(container) },
+                state.Covered.FindLast(record => record.Id == parsed.Id) is { } covered
+                    ? state with { Containers = state.Containers.SetItem(parsed.Id, covered), Covered = state.Covered.Remove(covered), Refuted = state.Refuted.Remove(container) }
+                    : state with { Containers = state.Containers.Remove(parsed.Id), Refuted = state.Refuted.Remove(container) },
+            MirrorKind.Container when state.Covered.Find(record => record.Id == parsed.Id && record.Host == parsed.Host) is { } covered =>
+                state with { Covered = state.Covered.Remove(covered) },
             MirrorKind.Container => state,
             MirrorKind.Host => state with { Hosts = state.Hosts.Remove(parsed.Id), Gone = state.Gone.Add(parsed.Id) },
             MirrorKind.Sign => state with { Heard = state.Heard.Remove(parsed.Host) },

@@ -98,7 +98,7 @@ internal static class Options
         "The Docker Engine of this host.");
 
     public static readonly TextOption HostName = new("HOST_NAME", "",
-        "The name of this host in etcd; unique in the cluster.")
+        "The name of this host in etcd; unique in the cluster. It may change ([operations](operations.md)).")
     {
         DefaultText = "the host's name",
     };

@@ -313,6 +313,18 @@ public sealed class AddressAllocatorTests(EtcdProcess etcd) : IClassFixture<Etcd
     }
 
     [Fact]
+    public async Task Host_WithANewName_HasTheAddressesThatItAskedForUnderItsFormerOne()
+    {
+        await TakeAsync(Node1);
+        await TakeAsync(Node2);
+        var before = (await _addresses.ListHostAsync("n2", Ct)).Single();
+        await _addresses.RenameHostAsync("n2", "n7", Ct);
+        Assert.Empty(await _addresses.ListHostAsync("n2", Ct));
+        Assert.Equal(before.Value with { Host = "n7" }, (await _addresses.ListHostAsync("n7", Ct)).Single().Value);
+        Assert.Single(await _addresses.ListHostAsync("n1", Ct));
+    }
+
+    [Fact]
     public async Task Release_Everything_LeavesNothing()
     {
         var (keys, addresses) = await NewClusterAsync(quarantine: TimeSpan.Zero);

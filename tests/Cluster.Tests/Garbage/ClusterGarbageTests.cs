@@ -2,6 +2,7 @@ using FlannelFlow.Cluster.Addresses;
 using FlannelFlow.Cluster.Addressing;
 using FlannelFlow.Cluster.Etcd;
 using FlannelFlow.Cluster.Garbage;
+using FlannelFlow.Cluster.Mirror;
 using FlannelFlow.Cluster.Pools;
 using FlannelFlow.Cluster.Tests.Support;
 
@@ -50,6 +51,29 @@ public sealed class ClusterGarbageTests : IClassFixture<EtcdProcess>, IDisposabl
         await _etcd.Store.DeleteAsync(EtcdKeys.One(_keys.Host("n2")), Ct);
         Assert.True(await TakeAsync("GoneHost n2"));
         Assert.Equal("docker/containers/n1/c1 hosts/n1", await KeysAsync());
+    }
+
+    [Fact]
+    public async Task FormerName_IsTakenAtOnce_UnlessAnotherHostMayHaveItNow()
+    {
+        string[] left = [_keys.HostSign("n2"), _keys.DockerContainer("n2", "c2"), _keys.HostWorkflows("n2") + "w1", _keys.HostRequests("n2") + "r1"];
+        await PutAsync([.. left, _keys.DockerContainer("n21", "c3")]);
+        await PutRecordAsync("10.77.0.12");
+        Assert.False(await _collector.TakeFormerNameAsync("n2", "10.77.0.13", Ct));
+        Assert.False(await _collector.TakeFormerNameAsync("n2", "", Ct));
+        Assert.Equal(6, (await KeysAsync()).Split(' ').Length);
+        Assert.True(await _collector.TakeFormerNameAsync("n2", "10.77.0.12", Ct));
+        Assert.Equal("docker/containers/n21/c3", await KeysAsync());
+
+        // Neither host knows its address; the record ends by itself.
+        await PutAsync(left);
+        await PutRecordAsync("");
+        Assert.False(await _collector.TakeFormerNameAsync("n2", "", Ct));
+        await _etcd.Store.DeleteAsync(EtcdKeys.One(_keys.Host("n2")), Ct);
+        Assert.True(await _collector.TakeFormerNameAsync("n2", "", Ct));
+        Assert.Equal("docker/containers/n21/c3", await KeysAsync());
+
+        Task PutRecordAsync(string underlay) => _etcd.Store.PutAsync(_keys.Host("n2"), MirrorJson.Write(new HostRecord("n2", "1", underlay, 1)), EtcdLeaseId.None, Ct);
     }
 
     [Fact]

@@ -57,6 +57,22 @@ public sealed class MirrorStateTests
     }
 
     [Fact]
+    public void Container_UnderTheFormerNameOfItsHostToo_StaysUntilBothAreGone_InWhateverOrder()
+    {
+        var (former, anew) = ("/ff/docker/containers/n9/c1", "/ff/docker/containers/n1/c1");
+        var both = new[] { Entry(anew, MirrorJson.Write(Task1)), Entry(former, MirrorJson.Write(Task1 with { Host = "n9" })) };
+        foreach (var order in new[] { both, [.. both.Reverse()] })
+        {
+            var state = MirrorState.Read(Keys, 10, order);
+            state = state.With(Keys, new EtcdChanges(11, [Put(order[0].Key, order[0].Value, 11)]));
+            Assert.Equal("n1", state.With(Keys, new EtcdChanges(12, [Delete(former, 12)])).Containers["c1"].Host);
+            Assert.Equal("n9", state.With(Keys, new EtcdChanges(12, [Delete(anew, 12)])).Containers["c1"].Host);
+            var none = state.With(Keys, new EtcdChanges(13, [Delete(anew, 12), Delete(former, 13)]));
+            Assert.Equal((0, 0), (none.Containers.Count, none.Covered.Count));
+        }
+    }
+
+    [Fact]
     public void OwnContainers_ThatDockerContradicts_CountAsGone_UntilTheirRecordIsAnother()
     {
         var web = new ServiceInNetwork("web", "net1");

@@ -139,29 +139,37 @@ internal static class AllFaults
         }),
         Clock("+1h"),
         Clock("-1h"),
-        new(Swarm, "a host leaves the swarm, is removed, and joins again under its name; its container is started anew", async scene =>
+        new(Swarm, "a host leaves the swarm, is removed, and joins again under its name; its container is started anew", scene => scene.LeaveSwarmAsync())
         {
-            await scene.Host.DockerAsync("swarm", "leave");
-            await Wait.UntilAsync("the swarm knows that the host is gone", 60, async () =>
-            {
-                var removed = await scene.Lab[1].TryDockerAsync("node", "rm", $"n{scene.Host.Number}");
-                return removed.Ok ? null : removed.All;
-            });
+            Heal = scene => scene.JoinSwarmAsync(),
+            Seconds = 180,
+        },
+        new(Swarm, "a host leaves the swarm while its daemon is dead, is removed, and joins under another name; its container is started anew", async scene =>
+        {
+            await scene.Host.StopDaemonAsync("KILL");
+            await scene.LeaveSwarmAsync();
+            await scene.RenameHostAsync();
         })
         {
             Heal = async scene =>
             {
-                var token = await scene.Lab[1].DockerAsync("swarm", "join-token", "-q", "worker");
-                await scene.Host.DockerAsync("swarm", "join", "--token", token.Trim(), "--advertise-addr", scene.Host.Address, $"{scene.Lab[1].Address}:2377");
+                await scene.Host.StartDaemonAsync();
+                await scene.JoinSwarmAsync();
+                await scene.UntilFormerNameGoneAsync();
+            },
+            Seconds = 180,
+        },
+        new(Swarm, "a host loses power, and boots under another name", async scene =>
+        {
+            await scene.Host.LabAsync("crash");
+            await scene.RenameHostAsync();
+        })
+        {
+            Heal = async scene =>
+            {
+                await scene.Host.LabAsync("boot", "--daemon");
                 await scene.NodeReadyAsync();
-                // A container keeps no network of a swarm that its host has left.
-                await scene.Host.TryDockerAsync("rm", "-f", "c3");
-                await Wait.UntilAsync("the host's container is started anew", 60, async () =>
-                {
-                    var started = await scene.Host.TryDockerAsync("run", "-d", "--name", "c3", "--network", "net1", "--restart", "always", "lab:latest", "sleep", "100000");
-                    if (!started.Ok) await scene.Host.TryDockerAsync("rm", "-f", "c3");
-                    return started.Ok ? null : started.All;
-                });
+                await scene.UntilFormerNameGoneAsync();
             },
             Seconds = 180,
         },

@@ -9,11 +9,22 @@ internal sealed partial class FaultScene(Lab lab)
 {
     private Container[] _containers = [];
     private string _vip = "";
+    private bool _isRenamed;
 
     public Lab Lab => lab;
 
     /// <summary>That things happen to.</summary>
     public LabHost Host => lab[3];
+
+    /// <summary>What <see cref="Host"/> is called at present; <see cref="RenameHostAsync"/> goes to and fro between two names.</summary>
+    public string HostName => _isRenamed ? OtherName : FirstName;
+
+    private string FormerName => _isRenamed ? FirstName : OtherName;
+
+    private string FirstName => $"n{Host.Number}";
+
+    /// <summary>Before all others in the order of names, as the first one is after them.</summary>
+    private static string OtherName => "alias3";
 
     public Snapshot Before { get; private set; } = new([], "");
 
@@ -78,7 +89,48 @@ internal sealed partial class FaultScene(Lab lab)
     public Task<TimeSpan> NodeReadyAsync() => Wait.UntilAsync($"host {Host.Number} is ready in the swarm", 120, async () =>
     {
         var nodes = await lab[1].TryDockerAsync("node", "ls", "--format", "{{.Hostname}} {{.Status}}");
-        return nodes.Out.Contains($"n{Host.Number} Ready", StringComparison.Ordinal) ? null : nodes.All;
+        return nodes.Out.Split('\n').Contains($"{HostName} Ready") ? null : nodes.All;
+    });
+
+    public async Task LeaveSwarmAsync()
+    {
+        await Host.DockerAsync("swarm", "leave");
+        await Wait.UntilAsync("the swarm knows that the host is gone", 60, async () =>
+        {
+            var removed = await lab[1].TryDockerAsync("node", "rm", HostName);
+            return removed.Ok ? null : removed.All;
+        });
+    }
+
+    /// <summary>And the host's container is started anew: it keeps no network of a swarm that its host has left.</summary>
+    public async Task JoinSwarmAsync()
+    {
+        var token = await lab[1].DockerAsync("swarm", "join-token", "-q", "worker");
+        await Host.DockerAsync("swarm", "join", "--token", token.Trim(), "--advertise-addr", Host.Address, $"{lab[1].Address}:2377");
+        await NodeReadyAsync();
+        await Host.TryDockerAsync("rm", "-f", "c3");
+        await Wait.UntilAsync("the host's container is started anew", 60, async () =>
+        {
+            var started = await Host.TryDockerAsync("run", "-d", "--name", "c3", "--network", "net1", "--restart", "always", "lab:latest", "sleep", "100000");
+            if (!started.Ok) await Host.TryDockerAsync("rm", "-f", "c3");
+            return started.Ok ? null : started.All;
+        });
+    }
+
+    public async Task RenameHostAsync()
+    {
+        _isRenamed = !_isRenamed;
+        await Host.LabAsync("hostname", HostName);
+    }
+
+    /// <summary>Nothing in etcd is called by the host's former name, and the container that runs there is known by its one address.</summary>
+    public Task<TimeSpan> UntilFormerNameGoneAsync() => Wait.UntilAsync($"nothing is left of {FormerName}", 90, async () =>
+    {
+        var left = (await lab.EtcdAsync()).Where(entry => Word(FormerName).IsMatch($"{entry.Key} {entry.Value}")).Select(entry => $"{entry.Key} = {entry.Value}").ToList();
+        if (left.Count > 0) return string.Join('\n', left);
+        var address = (await Host.DockerAsync("inspect", "-f", "{{.NetworkSettings.Networks.net1.IPAddress}}", "c3")).Trim();
+        var names = (await _containers[0].TryExecAsync("nslookup", "-type=a", "c3")).All;
+        return Regex.Matches(names, @"^Address:\s*(10\.1[2-4]\S+)", RegexOptions.Multiline).Select(match => match.Groups[1].Value).SequenceEqual([address]) ? null : names;
     });
 
     /// <summary>Kernel, etcd and Docker are as before the fault on every host, and the containers reach each other and the service.</summary>
@@ -143,12 +195,17 @@ internal sealed partial class FaultScene(Lab lab)
     }
 
     /// <summary>Which host asked for an address of the leader's does not count either: of those that etcd lost, any manager or host writes it.</summary>
-    private static string Plain(string text) => string.Join('\n', TaskIds().Replace(text, "ID").Split('\n')
+    private string Plain(string text) => string.Join('\n', TaskIds().Replace(Named(text), "ID").Split('\n')
         .Select(line => line.Contains("/service/ADDRESS", StringComparison.Ordinal) ? Asker().Replace(line, "\"host\":\"*\"") : line)
         .Where(line => !line.StartsWith("container web.", StringComparison.Ordinal))
         .Select(line => line.Contains("elements = {", StringComparison.Ordinal) || line.Contains("ADDRESS", StringComparison.Ordinal)
             ? string.Join(' ', line.Split([' ', ','], StringSplitOptions.RemoveEmptyEntries).Order(StringComparer.Ordinal)) : line)
         .Order(StringComparer.Ordinal));
+
+    /// <summary>As if the host had its first name; its former one does not pass for it.</summary>
+    private string Named(string text) => Word(HostName).Replace(Word(FormerName).Replace(text, "former-name"), FirstName);
+
+    private static Regex Word(string word) => new($@"\b{word}\b");
 
     [GeneratedRegex("\"host\":\"n[0-9]\"")]
     private static partial Regex Asker();
