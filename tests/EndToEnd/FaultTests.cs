@@ -21,13 +21,17 @@ public sealed class FaultTests(ThreeHosts lab) : IAsyncLifetime
     [Fact]
     public Task RemovedByHand_IsMended() => PlayAsync([.. AllFaults.List.Where(fault => fault.IsShort)]);
 
-    /// <summary>tests/campaigns/faults: all of them, into the table of docs/faults.md. FLANNELFLOW_FAULTS picks those whose names contain it.</summary>
+    /// <summary>
+    /// tests/campaigns/faults: all of them, into the tables of docs/faults.md; in a lab of kernels, those that are played there. FLANNELFLOW_FAULTS picks those whose names
+    /// contain it.
+    /// </summary>
     [Fact(Explicit = true)]
     public async Task EveryFault_IsLivedThrough()
     {
         var only = Environment.GetEnvironmentVariable("FLANNELFLOW_FAULTS");
-        var table = await PlayAsync([.. AllFaults.List.Where(fault => only is null || fault.Name.Contains(only, StringComparison.Ordinal))]);
-        await File.WriteAllTextAsync(Path.Combine(Run.Root, "artifacts/faults.md"), table, Run.Ct);
+        var (all, file) = lab.HasKernels ? (AllFaults.InKernels, "faults-kernels.md") : (AllFaults.List, "faults.md");
+        var table = await PlayAsync([.. all.Where(fault => only is null || fault.Name.Contains(only, StringComparison.Ordinal))]);
+        await File.WriteAllTextAsync(Path.Combine(Run.Root, "artifacts", file), table, Run.Ct);
     }
 
     /// <summary>tests/campaigns/soak: faults at random while containers and a service come and go; the daemons on which nothing happens do not grow.</summary>
@@ -44,21 +48,7 @@ public sealed class FaultTests(ThreeHosts lab) : IAsyncLifetime
             var churn = new Churn(lab, random);
             await scene.LookAsync();
             var ping = await scene.PingsAsync();
-            using (var over = CancellationTokenSource.CreateLinkedTokenSource(Run.Ct))
-            {
-                var running = churn.RunAsync(over.Token);
-                try
-                {
-                    await HappensAsync(scene, fault);
-                }
-                finally
-                {
-                    await over.CancelAsync();
-                    await running;
-                }
-            }
-
-            await churn.EndAsync();
+            await churn.DuringAsync(() => HappensAsync(scene, fault));
             var took = await scene.UntilHealedAsync($"{fault.Name} (seed {Run.Seed}, after {FaultScene.Seconds(end.Elapsed)} s)", fault.Seconds);
             await scene.UntilNoDriftAsync();
             await scene.NoAddressTwiceAsync();
@@ -128,7 +118,8 @@ public sealed class FaultTests(ThreeHosts lab) : IAsyncLifetime
     {
         await scene.LookAsync();
         var ping = await scene.PingsAsync();
-        var (since, how) = await HappensAsync(scene, fault);
+        // The others are played under churn by the soak.
+        var (since, how) = scene.Lab.HasKernels ? await new Churn(scene.Lab, new Random(Run.Seed)).DuringAsync(() => HappensAsync(scene, fault)) : await HappensAsync(scene, fault);
         await scene.UntilHealedAsync(fault.Name, fault.Seconds);
         var took = since.Elapsed;
         await scene.UntilNoDriftAsync();

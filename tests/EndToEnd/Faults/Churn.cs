@@ -13,7 +13,29 @@ internal sealed class Churn(Lab lab, Random random)
 
     public int Refused { get; private set; }
 
-    public async Task RunAsync(CancellationToken stop)
+    /// <summary>Goes on until something else has ended; all of it is gone then.</summary>
+    public async Task<T> DuringAsync<T>(Func<Task<T>> something)
+    {
+        T result;
+        using (var over = CancellationTokenSource.CreateLinkedTokenSource(Run.Ct))
+        {
+            var running = RunAsync(over.Token);
+            try
+            {
+                result = await something();
+            }
+            finally
+            {
+                await over.CancelAsync();
+                await running;
+            }
+        }
+
+        await EndAsync();
+        return result;
+    }
+
+    private async Task RunAsync(CancellationToken stop)
     {
         while (!stop.IsCancellationRequested)
         {
@@ -24,8 +46,7 @@ internal sealed class Churn(Lab lab, Random random)
         }
     }
 
-    /// <summary>All of it is gone.</summary>
-    public async Task EndAsync()
+    private async Task EndAsync()
     {
         await Wait.UntilAsync("the service of the churn is removed", 60, async () =>
         {

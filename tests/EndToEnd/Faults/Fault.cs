@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using FlannelFlow.EndToEnd.Tests.Harness;
 
 namespace FlannelFlow.EndToEnd.Tests.Faults;
@@ -29,6 +30,7 @@ internal static class AllFaults
     private const string Clocks = "The clock";
     private const string Swarm = "The swarm";
     private const string Hand = "Removed by hand";
+    private const string Kernels = "Hosts with a kernel of their own";
 
     public static IReadOnlyList<Fault> List { get; } =
     [
@@ -38,15 +40,7 @@ internal static class AllFaults
         new(Ends, "dockerd is stopped (SIGTERM) and started again", scene => scene.Host.LabAsync("dockerd-stop", "TERM")) { Heal = scene => scene.DockerdAsync() },
         new(Ends, "dockerd is told to reload (SIGHUP)", scene => scene.Host.ShAsync("kill -HUP $(cat /run/dockerd.lab.pid)")),
         new(Ends, "containerd is killed", scene => scene.Host.ShAsync("kill -9 $(pgrep -x containerd)")),
-        new(Ends, "a host loses power and boots again", scene => scene.Host.LabAsync("crash"))
-        {
-            Heal = async scene =>
-            {
-                await scene.Host.LabAsync("boot", "--daemon");
-                await scene.NodeReadyAsync();
-            },
-            Seconds = 180,
-        },
+        PowerCut(Ends, "a host loses power and boots again"),
         new(Etcd, "etcd is killed, all members, and started again", scene => scene.LabAsync("etcd-stop", "KILL")) { Heal = scene => scene.LabAsync("etcd-start") },
         new(Etcd, "etcd does not answer for 60 s", async scene =>
         {
@@ -107,18 +101,7 @@ internal static class AllFaults
             await scene.LabAsync("etcd-restore", snapshot);
             File.Delete(snapshot);
         }),
-        new(Cut, "a host is cut off from all for 30 s", async scene =>
-        {
-            await scene.LabAsync("switch", "ip", "link", "set", $"n{scene.Host.Number}", "down");
-            await PassAsync(30);
-        })
-        {
-            Heal = async scene =>
-            {
-                await scene.LabAsync("switch", "ip", "link", "set", $"n{scene.Host.Number}", "up");
-                await scene.NodeReadyAsync();
-            },
-        },
+        CutOff(Cut),
         new(Cut, "a host can hear, but not be heard, for 30 s", async scene =>
         {
             await scene.Host.ShAsync("iptables -I OUTPUT -o eth0 -j DROP");
@@ -197,6 +180,24 @@ internal static class AllFaults
         }) { Heal = scene => scene.Host.StartDaemonAsync() },
     ];
 
+    /// <summary>Those of a lab whose hosts are kernels of their own (tests/lab/lab up --kernels): what this machine's kernel cannot play, and what is another thing there.</summary>
+    public static IReadOnlyList<Fault> InKernels { get; } =
+    [
+        CutOff(Kernels),
+        new(Kernels, "a host's packets take 50 ms longer, and 5 % of them are lost, both ways, for 60 s", async scene =>
+        {
+            // What comes in is delayed on its way through a device of its own.
+            await scene.Host.ShAsync(
+                "/run/modprobe ifb numifbs=1 && ip link set ifb0 up && tc qdisc add dev ifb0 root netem delay 50ms loss 5% && tc qdisc add dev eth0 handle ffff: ingress && " +
+                "tc filter add dev eth0 parent ffff: matchall action mirred egress redirect dev ifb0 && tc qdisc add dev eth0 root netem delay 50ms loss 5%");
+            await PassAsync(60);
+            var played = await scene.Host.ShAsync("tc -s qdisc show");
+            await scene.Host.ShAsync("tc qdisc del dev eth0 root && tc qdisc del dev eth0 ingress && ip link set ifb0 down && /run/modprobe -r ifb");
+            Assert.True(Regex.Count(played, @"netem .* delay 50ms loss 5%\s+Sent [1-9]\d* bytes .*dropped [1-9]") == 2, played);
+        }),
+        PowerCut(Kernels, "a host's kernel is killed, and boots again from its disk"),
+    ];
+
     private const string Lossy = "-m statistic --mode random --probability 0.05 -j DROP";
 
     private static Task PassAsync(int seconds) => Task.Delay(TimeSpan.FromSeconds(seconds), TimeProvider.System, Run.Ct);
@@ -217,6 +218,29 @@ internal static class AllFaults
     })
     {
         Heal = scene => scene.Host.RestartDaemonAsync(),
+    };
+
+    private static Fault PowerCut(string group, string name) => new(group, name, scene => scene.Host.LabAsync("crash"))
+    {
+        Heal = async scene =>
+        {
+            await scene.Host.LabAsync("boot", "--daemon");
+            await scene.NodeReadyAsync();
+        },
+        Seconds = 180,
+    };
+
+    private static Fault CutOff(string group) => new(group, "a host is cut off from all for 30 s", async scene =>
+    {
+        await scene.LabAsync("switch", "ip", "link", "set", $"n{scene.Host.Number}", "down");
+        await PassAsync(30);
+    })
+    {
+        Heal = async scene =>
+        {
+            await scene.LabAsync("switch", "ip", "link", "set", $"n{scene.Host.Number}", "up");
+            await scene.NodeReadyAsync();
+        },
     };
 
     private static Fault ByHand(string name, Func<FaultScene, string> command, bool isShort = false) =>

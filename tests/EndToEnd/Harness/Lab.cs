@@ -46,6 +46,9 @@ public abstract class Lab : IAsyncLifetime
     internal string Id => "fl" + Convert.ToHexStringLower(SHA1.HashData(Encoding.UTF8.GetBytes(_folder)))[..6];
 #pragma warning restore CA5350
 
+    /// <summary>Whether each host is a kernel of its own.</summary>
+    public bool HasKernels => File.Exists(Path.Combine(StateFolder, "n1/kernel"));
+
     internal string StateFolder => Path.Combine(_folder, "state");
 
     public async ValueTask InitializeAsync()
@@ -102,10 +105,14 @@ public abstract class Lab : IAsyncLifetime
             ["LAB"] = _folder,
             ["FLANNELFLOW_BIN"] = Run.Daemon,
             ["FLANNELFLOW_PLUGIN"] = Run.Plugin,
-            ["LAB_TOOLS"] = Tools,
-            ["LAB_DOCKERD_OPTS"] = DockerdOptions,
             ["LAB_DAEMON_ENV"] = string.Join('\n', QuickDaemon.Concat(Run.DaemonEnvironment).Concat(daemonEnvironment ?? [])),
         };
+        if (Run.StandingLab is null)
+        {
+            environment["LAB_TOOLS"] = Tools;
+            environment["LAB_DOCKERD_OPTS"] = DockerdOptions;
+        }
+
         return Said.ByAsync(Run.LabScript, arguments, environment, ct ?? Run.Ct);
     }
 
