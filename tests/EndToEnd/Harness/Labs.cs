@@ -38,7 +38,7 @@ public sealed class FreshMachines : Lab
 
     protected override string Tools => Path.Combine(Run.Root, "artifacts/traffic/traffic");
 
-    protected override async Task UpAsync() => (await CommandAsync(["up", Text(Count), "--image", "--systemd"])).Checked();
+    protected override async Task UpAsync() => (await CommandAsync(["up", Text(Count), "--image", "--systemd", .. Run.WantsKernels ? ["--kernels"] : Array.Empty<string>()])).Checked();
 
     public Task InstalledAsync() => PluginsKnownAsync();
 

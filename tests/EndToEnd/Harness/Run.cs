@@ -27,6 +27,9 @@ public static class Run
     /// <summary>FLANNELFLOW_TARBALL: what is installed on fresh machines, made by build/package.sh; otherwise the published folder, which has the same parts.</summary>
     public static string? Tarball { get; } = Environment.GetEnvironmentVariable("FLANNELFLOW_TARBALL");
 
+    /// <summary>FLANNELFLOW_KERNELS=1: fresh machines are kernels of their own (tests/campaigns/install).</summary>
+    public static bool WantsKernels { get; } = Environment.GetEnvironmentVariable("FLANNELFLOW_KERNELS") == "1";
+
     /// <summary>FLANNELFLOW_DAEMON_ENV: more environment for every daemon, one NAME=VALUE per line; tests/campaigns/guest uses it.</summary>
     public static IReadOnlyList<string> DaemonEnvironment { get; } =
         (Environment.GetEnvironmentVariable("FLANNELFLOW_DAEMON_ENV") ?? "").Split('\n', StringSplitOptions.RemoveEmptyEntries);
