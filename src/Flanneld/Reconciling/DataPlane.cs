@@ -14,8 +14,8 @@ namespace FlannelFlow.Flanneld.Reconciling;
 /// <summary>Keeps the kernel at what the leases say: at once when they change, soon after the kernel changed, and on a timer.</summary>
 /// <remarks>
 /// One loop does all the work, so passes never overlap; other tasks only hand in a snapshot or a signal. A pass:
-/// 1. find the underlay; 2. ensure device, address and up; 3. dump; 4. plan (pure); 5. apply, additions first; 6. publish the device's MAC
-/// if it is not the published one.
+/// 1. find the underlay; 2. ensure device, address and up; 3. dump; 4. plan (pure), at first with what a former process reached; 5. apply, additions
+/// first; 6. publish the device's MAC if it is not the published one.
 /// </remarks>
 internal sealed class DataPlane(
     RouteNetlink kernel, VxlanNetwork network, Underlay chosen, IPv4Address publicIP, LeaseHolder lease, string subnetFile, TimeSpan resync, TimeProvider time, ILogger log)
@@ -28,7 +28,9 @@ internal sealed class DataPlane(
     private readonly RetrySchedule _retries = new(time);
     private readonly Wakeup _wakeup = new(time);
     private readonly OncePerReason _told = new();
+    private readonly long _began = time.GetTimestamp();
     private HashSet<IgnoredLease> _ignored = [];
+    private IReadOnlyList<RemoteHost>? _inherited;
     private Underlay _underlay = chosen;
     private string? _writtenFile;
     private volatile LeaseSnapshot? _leases;
@@ -38,6 +40,9 @@ internal sealed class DataPlane(
     public KernelInterest Interest => new(network.DeviceName, _deviceIndex, _underlay.Name, network.Network);
 
     public int RemoteHosts { get; private set; }
+
+    /// <summary>For how long what a former process reached is kept; not negative.</summary>
+    private TimeSpan InheritedFor => time.GetElapsedTime(_began) is var since && since < Inheritance.Lasts ? Inheritance.Lasts - since : TimeSpan.Zero;
 
     public void Set(LeaseSnapshot leases)
     {
@@ -77,11 +82,14 @@ internal sealed class DataPlane(
         var tables = await KernelTables.ReadAsync(kernel, device.Index, ct);
         // 4
         var mac = device.Mac ?? held.Mac;
-        var desired = DesiredState.Of(network, new OwnHost(held.Subnet, publicIP, mac), leases.Entries.Values);
+        var own = new OwnHost(held.Subnet, publicIP, mac);
+        var desired = DesiredState.Of(network, own, leases.Entries.Values);
         Tell(desired.Ignored);
         RemoteHosts = desired.Remotes.Count;
-        _retries.Keep(desired.Remotes);
-        var plan = ReconcilePlan.From(desired.Remotes, tables, network.Network);
+        _inherited = InheritedFor == TimeSpan.Zero ? [] : _inherited ?? Inheritance.Of(tables);
+        IReadOnlyList<RemoteHost> wanted = [.. desired.Remotes, .. Inheritance.Without(_inherited, desired.Remotes, own)];
+        _retries.Keep(wanted);
+        var plan = ReconcilePlan.From(wanted, tables, network.Network);
         plan = plan with { Additions = plan.Additions.Where(a => _retries.MayTry(a.Host)).ToList() };
         // 5
         if (!plan.IsEmpty) Tell(plan, await Applier.ApplyAsync(plan, kernel.ApplyAsync, ct));
@@ -97,6 +105,7 @@ internal sealed class DataPlane(
         {
             var pause = failed ? RetryPause : resync;
             if (_retries.UntilNext() is { } next && next < pause) pause = next;
+            if (!failed && _inherited is { Count: > 0 } && InheritedFor < pause) pause = InheritedFor;
             if (await _wakeup.WaitAsync(pause, ct) && !_leasesChanged) await Task.Delay(Debounce, time, ct);
             try
             {

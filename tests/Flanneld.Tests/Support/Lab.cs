@@ -154,13 +154,13 @@ public sealed class LabHost : IAsyncDisposable
 
     public Task HasAsync(string text) => HoldsAsync($"'{text}'", plane => plane.Contains(text, StringComparison.Ordinal));
 
-    public Task HasNotAsync(string text) => HoldsAsync($"no '{text}'", plane => !plane.Contains(text, StringComparison.Ordinal));
+    public Task HasNotAsync(string text, int seconds = 12) => HoldsAsync($"no '{text}'", plane => !plane.Contains(text, StringComparison.Ordinal), seconds);
 
     /// <summary>Well below the 30 s of the timer: what is repaired within it was repaired by an event.</summary>
-    public async Task HoldsAsync(string what, Func<string, bool> holds)
+    public async Task HoldsAsync(string what, Func<string, bool> holds, int seconds = 12)
     {
         var plane = "";
-        await Wait.UntilAsync($"{NamespaceName}: {what}", async () => holds(plane = await DataPlaneAsync()), TimeSpan.FromSeconds(12),
+        await Wait.UntilAsync($"{NamespaceName}: {what}", async () => holds(plane = await DataPlaneAsync()), TimeSpan.FromSeconds(seconds),
             () => plane + "\n" + Agent.Log);
     }
 
