@@ -1,10 +1,9 @@
 using System.Diagnostics;
 using System.Globalization;
-using System.Net;
-using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using System.Text;
 using FlannelFlow.Cluster.Etcd;
+using FlannelFlow.Tests;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace FlannelFlow.Cluster.Tests.Support;
@@ -14,8 +13,8 @@ public sealed class EtcdProcess : IAsyncLifetime
 {
     private const int SigStop = 19;
     private const int SigCont = 18;
-    private readonly int _clientPort = FreePort();
-    private readonly int _peerPort = FreePort();
+    private readonly int _clientPort = LoopbackPort.Free();
+    private readonly int _peerPort = LoopbackPort.Free();
     private readonly StringBuilder _log = new();
     private Process? _process;
     private int _prefixes;
@@ -173,13 +172,6 @@ public sealed class EtcdProcess : IAsyncLifetime
     });
 
     private string Peer => string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{_peerPort}");
-
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
-    }
 
     [DllImport("libc", EntryPoint = "kill", SetLastError = true)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]

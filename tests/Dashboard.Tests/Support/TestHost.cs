@@ -1,6 +1,4 @@
-using System.Net;
 using System.Net.Http.Headers;
-using System.Net.Sockets;
 using FlannelFlow.Activities.Draining;
 using FlannelFlow.Cluster;
 using FlannelFlow.Cluster.Access;
@@ -17,6 +15,7 @@ using FlannelFlow.Host.Api;
 using FlannelFlow.Host.Draining;
 using FlannelFlow.Host.Reconcile;
 using FlannelFlow.Operations.Access;
+using FlannelFlow.Tests;
 using FlannelFlow.Workflows;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -81,7 +80,7 @@ public sealed class TestHost : IAsyncDisposable
             ["RUNTIME_DIRECTORY"] = folder,
             ["HOST_NAME"] = name,
             ["Flannel:Binary"] = Environment.ProcessPath,
-            ["DASHBOARD_ADDRESS"] = $"127.0.0.1:{FreePort()}",
+            ["DASHBOARD_ADDRESS"] = $"127.0.0.1:{LoopbackPort.Free()}",
         }.Concat(settings ?? new Dictionary<string, string?>()).GroupBy(one => one.Key).ToDictionary(group => group.Key, group => group.Last().Value)).Build();
         var options = new ConfigurationReader(configuration).Read();
 
@@ -176,12 +175,5 @@ public sealed class TestHost : IAsyncDisposable
         await Services.GetRequiredService<RequestLoop>().StartAsync(ct);
         await Services.GetRequiredService<SummaryPublisher>().StartAsync(ct);
         await _app.StartAsync(ct);
-    }
-
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 }

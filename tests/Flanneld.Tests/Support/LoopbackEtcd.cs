@@ -1,8 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
-using System.Net;
-using System.Net.Sockets;
 using FlannelFlow.Cluster.Etcd;
+using FlannelFlow.Tests;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace FlannelFlow.Flanneld.Tests.Support;
@@ -13,11 +12,11 @@ internal sealed class LoopbackEtcd : IAsyncDisposable
     private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("fft-flanneld-");
     private Process? _process;
 
-    public string Endpoint { get; } = string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{FreePort()}");
+    public string Endpoint { get; } = string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{LoopbackPort.Free()}");
 
     public async Task StartAsync()
     {
-        var peer = string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{FreePort()}");
+        var peer = string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{LoopbackPort.Free()}");
         _process = Process.Start(new ProcessStartInfo("etcd",
         [
             "--name", "t", "--data-dir", _directory.FullName, "--listen-client-urls", Endpoint, "--advertise-client-urls", Endpoint,
@@ -49,12 +48,5 @@ internal sealed class LoopbackEtcd : IAsyncDisposable
             process.Dispose();
         }
         _directory.Delete(recursive: true);
-    }
-
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 }
