@@ -39,8 +39,8 @@ public sealed class InstallTests(FreshMachines lab)
         var vip = (await lab[1].DockerAsync("service", "inspect", "-f", "{{range .Endpoint.VirtualIPs}}{{.Addr}}{{end}}", "web")).Split('/')[0];
         await Wait.UntilAsync("the service answers by its name", 60, async () =>
             await client.TryExecAsync("wget", "-q", "-O", "-", "http://web/") is { Ok: false } said ? said.All : null);
-        // Docker's resolver answers until ours does.
-        foreach (var host in lab.Hosts)
+        // Docker's resolver answers until ours does; and for ever where the kernel has no nf_tables, as the guest's.
+        foreach (var host in lab.HasKernels ? [] : lab.Hosts)
         {
             await Wait.UntilAsync($"our own server answers every container of host {host.Number}", 60, async () =>
                 await host.ShAsync("flannelflow workflows list --definition endpoint-dns") is var all && all.Contains("finished", StringComparison.Ordinal) && !all.Contains("running", StringComparison.Ordinal) ? null : all);
