@@ -37,7 +37,12 @@ public sealed class NetworkNamespace : IDisposable
     public static NetworkNamespace OfProcess(int pid) => Open(string.Create(CultureInfo.InvariantCulture, $"/proc/{pid}/ns/net"));
 
     /// <summary>The calling thread's.</summary>
-    public static NetworkNamespace Current() => Open("/proc/thread-self/ns/net");
+    public static NetworkNamespace Current()
+    {
+        var opened = Open("/proc/thread-self/ns/net");
+        // By that name a command of another process would find its own.
+        return new NetworkNamespace(string.Create(CultureInfo.InvariantCulture, $"/proc/{Environment.ProcessId}/fd/{opened._handle.DangerousGetHandle()}"), opened._handle, opened.Inode);
+    }
 
     /// <summary>A new one without a name, which ends with the handle and the sockets in it.</summary>
     /// <exception cref="IOException">Not permitted (CAP_SYS_ADMIN).</exception>
@@ -57,7 +62,7 @@ public sealed class NetworkNamespace : IDisposable
         }
     }
 
-    /// <summary>What was opened, for messages.</summary>
+    /// <summary>What was opened, for messages and for other processes to open, while this is not disposed.</summary>
     public string Path { get; }
 
     /// <summary>Equal inodes: the same namespace (as long as both are open).</summary>
