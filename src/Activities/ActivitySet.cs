@@ -65,7 +65,7 @@ public sealed class ActivitySet(
         .Add(new ReleaseSubnetLease(leases))
         .Add(new DeleteFlannelEnv(networks))
         .Add(new CreateBridge(networks, netlink, iptables))
-        .Add(new InstallForwardingRules(rules, networks))
+        .Add(new InstallForwardingRules(rules, networks, netlink))
         .Add(new RemoveForwardingRules(rules, networks))
         .Add(new RemoveNetworkDevices(netlink))
         .Add(new FindIdleNetwork(networks, netlink))

@@ -1,7 +1,10 @@
+using System.Net;
+using System.Net.Sockets;
 using FlannelFlow.Activities.Networks;
 using FlannelFlow.Cluster.Addressing;
 using FlannelFlow.Linux.Firewall;
 using FlannelFlow.Linux.Namespaces;
+using FlannelFlow.Linux.Netlink;
 
 namespace FlannelFlow.Activities.Tests;
 
@@ -41,10 +44,10 @@ public sealed class ForwardingRulesTests : IAsyncLifetime
     [Fact]
     public async Task Ensure_Twice_IsTheSameAsOnce()
     {
-        await _rules!.EnsureAsync(6514, Red, Ct);
-        await _rules.EnsureAsync(6515, Blue, Ct);
+        await _rules!.EnsureAsync(6514, Red, "eth0", Ct);
+        await _rules.EnsureAsync(6515, Blue, "eth0", Ct);
         var once = await StateAsync();
-        await _rules.EnsureAsync(6514, Red, Ct);
+        await _rules.EnsureAsync(6514, Red, "eth0", Ct);
 
         Assert.Equal(once, await StateAsync());
         Assert.Contains("\"ffbr.6515\" . \"flannel.6515\"", once, StringComparison.Ordinal);
@@ -55,9 +58,9 @@ public sealed class ForwardingRulesTests : IAsyncLifetime
     [Fact]
     public async Task Remove_OneOfTwo_LeavesTheOther()
     {
-        await _rules!.EnsureAsync(6515, Blue, Ct);
+        await _rules!.EnsureAsync(6515, Blue, "eth0", Ct);
         var blueOnly = await StateAsync();
-        await _rules.EnsureAsync(6514, Red, Ct);
+        await _rules.EnsureAsync(6514, Red, "eth0", Ct);
 
         await _rules.RemoveAsync(6514, Red, () => false, Ct);
         await _rules.RemoveAsync(6514, Red, () => false, Ct);
@@ -69,7 +72,7 @@ public sealed class ForwardingRulesTests : IAsyncLifetime
     public async Task Remove_TheLast_LeavesNothing()
     {
         var before = await StateAsync();
-        await _rules!.EnsureAsync(6514, Red, Ct);
+        await _rules!.EnsureAsync(6514, Red, "eth0", Ct);
         await _rules.RemoveAsync(6514, Red, () => true, Ct);
         await _rules.RemoveAsync(6514, Red, () => true, Ct);
 
@@ -81,8 +84,8 @@ public sealed class ForwardingRulesTests : IAsyncLifetime
     public async Task Remove_TwoAtOneMoment_EachTakingTheOtherForThere_LeavesNothing()
     {
         var before = await StateAsync();
-        await _rules!.EnsureAsync(6514, Red, Ct);
-        await _rules.EnsureAsync(6515, Blue, Ct);
+        await _rules!.EnsureAsync(6514, Red, "eth0", Ct);
+        await _rules.EnsureAsync(6515, Blue, "eth0", Ct);
         await _rules.RemoveAsync(6514, Red, () => false, Ct);
         await _rules.RemoveAsync(6515, Blue, () => false, Ct);
 
@@ -93,24 +96,24 @@ public sealed class ForwardingRulesTests : IAsyncLifetime
     [Fact]
     public async Task FindDifferent_NamesTheNetworkWhoseRulesAnotherHandTookAway()
     {
-        (int, IPv4Network)[] both = [(6514, Red), (6515, Blue)];
+        (int, IPv4Network, string?)[] both = [(6514, Red, "eth0"), (6515, Blue, null)];
         Assert.Equal([6514, 6515], (await _rules!.FindDifferentAsync(both, Ct)).Keys.Order());
-        await _rules.EnsureAsync(6514, Red, Ct);
-        await _rules.EnsureAsync(6515, Blue, Ct);
+        await _rules.EnsureAsync(6514, Red, "eth0", Ct);
+        await _rules.EnsureAsync(6515, Blue, "eth0", Ct);
         Assert.Empty(await _rules.FindDifferentAsync(both, Ct));
 
         await _table!.ApplyAsync(["delete element inet flannelflow fabric_paths { \"ffbr.6515\" . \"flannel.6515\" }"], Ct);
         Assert.Equal([6515], (await _rules.FindDifferentAsync(both, Ct)).Keys);
-        await _rules.EnsureAsync(6515, Blue, Ct);
+        await _rules.EnsureAsync(6515, Blue, "eth0", Ct);
         await _table.ApplyAsync(["flush chain inet flannelflow isolation"], Ct);
         Assert.Equal([6514, 6515], (await _rules.FindDifferentAsync(both, Ct)).Keys.Order());
-        await _rules.EnsureAsync(6515, Blue, Ct);
+        await _rules.EnsureAsync(6515, Blue, "eth0", Ct);
         Assert.Empty(await _rules.FindDifferentAsync(both, Ct));
 
         await IptablesAsync("-F");
         Assert.Equal([6514, 6515], (await _rules.FindDifferentAsync(both, Ct)).Keys.Order());
-        await _rules.EnsureAsync(6514, Red, Ct);
-        await _rules.EnsureAsync(6515, Blue, Ct);
+        await _rules.EnsureAsync(6514, Red, "eth0", Ct);
+        await _rules.EnsureAsync(6515, Blue, "eth0", Ct);
         Assert.Empty(await _rules.FindDifferentAsync(both, Ct));
     }
 
@@ -118,14 +121,14 @@ public sealed class ForwardingRulesTests : IAsyncLifetime
     [Fact]
     public async Task FindDifferent_WithoutOurTable_WhereIptablesDrops_IsNothing()
     {
-        await _rules!.EnsureAsync(6514, Red, Ct);
+        await _rules!.EnsureAsync(6514, Red, "eth0", Ct);
         await _table!.DeleteAsync(Ct);
-        Assert.Equal([6514], (await _rules.FindDifferentAsync([(6514, Red)], Ct)).Keys);
+        Assert.Equal([6514], (await _rules.FindDifferentAsync([(6514, Red, "eth0")], Ct)).Keys);
 
-        await new IptablesIsolation(_iptables!).EnsureAsync(6514, Red, Ct);
-        Assert.Empty(await _rules.FindDifferentAsync([(6514, Red)], Ct));
+        await new IptablesIsolation(_iptables!).EnsureAsync(6514, Red, "eth0", Ct);
+        Assert.Empty(await _rules.FindDifferentAsync([(6514, Red, "eth0")], Ct));
         await IptablesAsync("-t", "mangle", "-F", "INPUT");
-        Assert.Equal([6514], (await _rules.FindDifferentAsync([(6514, Red)], Ct)).Keys);
+        Assert.Equal([6514], (await _rules.FindDifferentAsync([(6514, Red, "eth0")], Ct)).Keys);
     }
 
     /// <summary>iptables -F empties FORWARD, too, and leaves its policy; Docker makes its jump anew only when it starts.</summary>
@@ -133,21 +136,66 @@ public sealed class ForwardingRulesTests : IAsyncLifetime
     public async Task Ensure_WithoutTheJumpOfForward_AndPolicyDrop_AcceptsInForwardToo_AndRemoveTakesItAll()
     {
         await IptablesAsync("-P", "FORWARD", "DROP");
-        await _rules!.EnsureAsync(6514, Red, Ct);
+        await _rules!.EnsureAsync(6514, Red, "eth0", Ct);
         Assert.Equal(3, (await ForwardAsync()).Count);
-        Assert.Empty(await _rules.FindDifferentAsync([(6514, Red)], Ct));
+        Assert.Empty(await _rules.FindDifferentAsync([(6514, Red, "eth0")], Ct));
         await _rules.RemoveAsync(6514, Red, () => true, Ct);
         Assert.Empty(await ForwardAsync());
 
         // Docker makes its jump when it starts: then they are needed in FORWARD no longer.
-        await _rules.EnsureAsync(6514, Red, Ct);
+        await _rules.EnsureAsync(6514, Red, "eth0", Ct);
         await IptablesAsync("-I", "FORWARD", "-j", "DOCKER-USER");
-        Assert.Contains("not needed there any more", Assert.Single(await _rules.FindDifferentAsync([(6514, Red)], Ct)).Value, StringComparison.Ordinal);
-        await _rules.EnsureAsync(6514, Red, Ct);
+        Assert.Contains("not needed there any more", Assert.Single(await _rules.FindDifferentAsync([(6514, Red, "eth0")], Ct)).Value, StringComparison.Ordinal);
+        await _rules.EnsureAsync(6514, Red, "eth0", Ct);
         Assert.Single(await ForwardAsync());
-        Assert.Empty(await _rules.FindDifferentAsync([(6514, Red)], Ct));
+        Assert.Empty(await _rules.FindDifferentAsync([(6514, Red, "eth0")], Ct));
 
         async Task<IReadOnlyList<string>> ForwardAsync() => [.. (await _iptables!.ListAsync("filter", "FORWARD", Ct)).Where(line => line.StartsWith("-A", StringComparison.Ordinal))];
+    }
+
+    /// <summary>A bridge may be the underlay, too: then VXLAN comes in by it.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task VxlanThatComesInByABridge_IsDropped_UnlessThatIsTheUnderlay(bool hasNftables)
+    {
+        using var container = NetworkNamespace.Create();
+        var inside = new CommandRunner(TimeProvider.System) { NetworkNamespace = container };
+        var host = new CommandRunner(TimeProvider.System) { NetworkNamespace = _opened };
+        using (var netlink = RouteNetlink.OpenIn(_opened!))
+            await netlink.AddLinkAsync(new VethConfig("port", "eth0") { PeerNamespace = container }, Ct);
+        foreach (var command in (string[])["link add br-plain type bridge", "link set port master br-plain up", "addr add 192.0.2.1/24 dev br-plain", "link set br-plain up"])
+            await host.RunCheckedAsync("ip", command.Split(' '), null, Ct);
+        foreach (var command in (string[])["addr add 192.0.2.2/24 dev eth0", "link set eth0 up"]) await inside.RunCheckedAsync("ip", command.Split(' '), null, Ct);
+        using var vxlan = Bound(8472);
+        using var other = Bound(8471);
+        using var sender = container.Run(() => new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp));
+
+        Assert.Equal((true, true), await ReceivedAsync());
+        await EnsureAsync("eth0");
+        Assert.Equal((false, true), await ReceivedAsync());
+        await EnsureAsync("br-plain");
+        Assert.Equal((true, true), await ReceivedAsync());
+
+        Socket Bound(int port)
+        {
+            var socket = _opened!.Run(() => new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp));
+            socket.Bind(new IPEndPoint(IPAddress.Parse("192.0.2.1"), port));
+            return socket;
+        }
+
+        Task EnsureAsync(string underlay) =>
+            hasNftables ? _rules!.EnsureAsync(6514, Red, underlay, Ct) : new IptablesIsolation(_iptables!).EnsureAsync(6514, Red, underlay, Ct);
+
+        // The later of the two comes after the earlier, or in its place.
+        async Task<(bool Vxlan, bool Other)> ReceivedAsync()
+        {
+            using var limit = CancellationTokenSource.CreateLinkedTokenSource(Ct);
+            limit.CancelAfter(TimeSpan.FromSeconds(20));
+            foreach (var socket in (Socket[])[vxlan, other]) await sender.SendToAsync(new byte[50], socket.LocalEndPoint!, limit.Token);
+            var last = await other.ReceiveAsync(new byte[64], limit.Token);
+            return (vxlan.Poll(0, SelectMode.SelectRead) && await vxlan.ReceiveAsync(new byte[64], limit.Token) == 50, last == 50);
+        }
     }
 
     private Task<string> IptablesAsync(params string[] arguments) =>

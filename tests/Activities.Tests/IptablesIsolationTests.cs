@@ -38,10 +38,10 @@ public sealed class IptablesIsolationTests : IAsyncLifetime
     [Fact]
     public async Task Ensure_TwoNetworks_LetsPassFirst_AndDropsAllElse()
     {
-        await _isolation!.EnsureAsync(6514, Red, Ct);
-        await _isolation.EnsureAsync(6515, Blue, Ct);
+        await _isolation!.EnsureAsync(6514, Red, "eth0", Ct);
+        await _isolation.EnsureAsync(6515, Blue, "eth0", Ct);
         var once = await StateAsync();
-        await _isolation.EnsureAsync(6514, Red, Ct);
+        await _isolation.EnsureAsync(6514, Red, "eth0", Ct);
         Assert.Equal(once, await StateAsync());
         foreach (var chain in (string[])["FLANNELFLOW-FWD", "FLANNELFLOW-IN"])
         {
@@ -55,13 +55,26 @@ public sealed class IptablesIsolationTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Ensure_WithAnotherUnderlay_LetsItsVxlanPassBeforeAllDrops()
+    {
+        await _isolation!.EnsureAsync(6514, Red, "eth0", Ct);
+        Assert.False(await _isolation.HoldsAsync(6514, Red, "br-lan", Ct));
+        await _isolation.EnsureAsync(6514, Red, "br-lan", Ct);
+        Assert.True(await _isolation.HoldsAsync(6514, Red, "br-lan", Ct));
+        var chain = await _iptables!.ListAsync("mangle", "FLANNELFLOW-VXLAN", Ct);
+        Assert.Equal(
+            ["-i br-lan -j RETURN", "-i eth0 -j RETURN", "-i docker+ -j DROP", "-i br-+ -j DROP", "-i ffbr.+ -j DROP", "-i flannel.+ -j DROP"],
+            chain.Where(line => line.StartsWith("-A", StringComparison.Ordinal)).Select(line => line["-A FLANNELFLOW-VXLAN ".Length..]));
+    }
+
+    [Fact]
     public async Task Remove_LeavesTheOther_AndOfTheLastNothing()
     {
         var before = await StateAsync();
         await _isolation!.RemoveAsync(6514, Red, isLast: true, Ct);
-        await _isolation.EnsureAsync(6515, Blue, Ct);
+        await _isolation.EnsureAsync(6515, Blue, "eth0", Ct);
         var blueOnly = await StateAsync();
-        await _isolation.EnsureAsync(6514, Red, Ct);
+        await _isolation.EnsureAsync(6514, Red, "eth0", Ct);
         await _isolation.RemoveAsync(6514, Red, isLast: false, Ct);
         await _isolation.RemoveAsync(6514, Red, isLast: false, Ct);
         Assert.Equal(blueOnly, await StateAsync());

@@ -146,6 +146,7 @@ public sealed class NetworkTests(ThreeHosts lab) : IAsyncLifetime
 
         Assert.Equal("", string.Join('\n', reached));
         Assert.True(await red1.ReachesAsync(await red2.AddressAsync()), "red stopped working");
+        await NoFramesOfContainersAsync(red1, red2, blue1, blue2);
 
         // With blue gone, red goes on.
         await RemoveAsync([blue1, blue2], "blue");
@@ -155,6 +156,35 @@ public sealed class NetworkTests(ThreeHosts lab) : IAsyncLifetime
             return bridges.Trim() == "1" ? null : $"{bridges} bridges";
         });
         Assert.True(await red1.ReachesAsync(await red2.AddressAsync()), "red does not survive blue's removal");
+    }
+
+    /// <summary>A container that sends VXLAN to a host would put frames into any network there.</summary>
+    private async Task NoFramesOfContainersAsync(Container red1, Container red2, Container blue1, Container blue2)
+    {
+        var (source, destination) = (await red1.AddressAsync(), await red2.AddressAsync());
+        var device = (await lab[2].ShAsync($"ip route get {source} | sed -n 's/.* dev \\(flannel[^ ]*\\).*/\\1/p'")).Trim();
+        var mac = (await lab[2].ShAsync($"cat /sys/class/net/{device}/address")).Trim();
+        var underlay = (await lab[2].ShAsync($"ip -d link show {device} | sed -n 's/.* local \\([^ ]*\\).*/\\1/p'")).Trim();
+        var pid = await red2.PidAsync();
+        var before = await EchoesAsync();
+        await SendAsync(lab[1], null, underlay);
+        await UntilAsync(1, "another host's frame is taken, so the frame is right");
+
+        var bridge = await BridgeOfAsync(lab[2], await blue2.AddressAsync());
+        var gateway = (await blue2.ExecAsync("sh", "-c", "ip route | sed -n 's/default via \\([^ ]*\\).*/\\1/p'")).Trim();
+        foreach (var (from, to) in new[] { (blue1, underlay), (blue1, bridge), (blue2, underlay), (blue2, bridge), (blue2, gateway), (red1, underlay) })
+            await SendAsync(from.Host, from, to);
+        await SendAsync(lab[1], null, underlay);
+        await UntilAsync(2, "what containers sent is dropped");
+
+        Task SendAsync(LabHost from, Container? sender, string to) =>
+            ForgedVxlan.SendAsync(from, sender, to, int.Parse(device.Split('.')[1], CultureInfo.InvariantCulture), mac, source, destination);
+        async Task<int> EchoesAsync() => int.Parse(await lab[2].ShAsync($"nsenter -t {pid} -n awk '/^Icmp: [0-9]/ {{print $10}}' /proc/net/snmp"), CultureInfo.InvariantCulture);
+        Task UntilAsync(int wanted, string why) => Wait.UntilAsync(why, 10, async () =>
+        {
+            var echoes = await EchoesAsync() - before;
+            return echoes == wanted ? null : $"{echoes} echoes came to {red2.Name}, not {wanted}";
+        });
     }
 
     [Fact]

@@ -6,7 +6,8 @@ namespace FlannelFlow.Activities.Networks;
 
 /// <summary>
 /// What a network's packets may do on this host: pass between its bridge and its VXLAN device, and within the bridge; and only what comes in
-/// by one of these, or from the host itself, reaches the host's own addresses in the network.
+/// by one of these, or from the host itself, reaches the host's own addresses in the network. And no container sends VXLAN: whoever takes that, takes
+/// the frame in it for another host's, of whichever network it says.
 /// </summary>
 /// <remarks>
 /// The drops stand in our own table <c>inet flannelflow</c>, at a priority before the filter table of any iptables (docs/decisions/0005): a
@@ -22,6 +23,13 @@ public sealed class ForwardingRules(NftTable nft, Iptables iptables) : IDisposab
     private const string AcceptChain = "DOCKER-USER";
     private const string ForwardChain = "FORWARD";
 
+    /// <summary>UDP, of clear networks: flannel's on Linux.</summary>
+    internal const int VxlanPort = 8472;
+
+    /// <summary>What comes in by the bridge of a container network, whoever's it is, or out of another host's container; but underlays may be such devices, too.</summary>
+    private static readonly string DropForged =
+        $"udp dport {VxlanPort} iifname != @underlays meta iifkind {{ \"bridge\", \"vxlan\" }} counter drop";
+
     private static readonly string[] EmptyTable =
     [
         $"add table {Own}",
@@ -29,17 +37,19 @@ public sealed class ForwardingRules(NftTable nft, Iptables iptables) : IDisposab
         $"add set {Own} fabric_paths {{ type ifname . ifname; }}",
         $"add set {Own} fabric_pools {{ type ipv4_addr; flags interval; }}",
         $"add set {Own} fabric_homes {{ type ipv4_addr . ifname; flags interval; }}",
+        $"add set {Own} underlays {{ type ifname; }}",
     ];
 
     private readonly IptablesIsolation _withoutNftables = new(iptables);
     private readonly SemaphoreSlim _gate = new(1, 1);
 
-    public async Task EnsureAsync(int vni, IPv4Network pool, CancellationToken ct)
+    /// <param name="underlay">The interface that the network's VXLAN device sends by; null: it has none now.</param>
+    public async Task EnsureAsync(int vni, IPv4Network pool, string? underlay, CancellationToken ct)
     {
         await _gate.WaitAsync(ct);
         try
         {
-            if (!await TryNftablesAsync(() => EnsureDropsAsync(vni, pool, ct))) await _withoutNftables.EnsureAsync(vni, pool, ct);
+            if (!await TryNftablesAsync(() => EnsureDropsAsync(vni, pool, underlay, ct))) await _withoutNftables.EnsureAsync(vni, pool, underlay, ct);
             var filter = await iptables.ListAsync("filter", chain: null, ct);
             var chains = AcceptChains(filter).ToList();
             await iptables.EnsureRulesAsync("filter", filter, chains.SelectMany(chain => Accepts(chain, vni)), ct);
@@ -65,21 +75,25 @@ public sealed class ForwardingRules(NftTable nft, Iptables iptables) : IDisposab
         }
     }
 
-    private Task EnsureDropsAsync(int vni, IPv4Network pool, CancellationToken ct) =>
+    private Task EnsureDropsAsync(int vni, IPv4Network pool, string? underlay, CancellationToken ct) =>
         // "add" of what is there already is success in nft; only rules would double, so they are flushed and set in the same transaction.
         nft.ApplyAsync(
             [
                 .. EmptyTable,
                 $"add chain {Own} isolation {{ type filter hook forward priority -10; policy accept; }}",
                 $"flush chain {Own} isolation",
+                $"add rule {Own} isolation {DropForged}",
                 $"add rule {Own} isolation iifname . oifname @fabric_paths accept",
                 $"add rule {Own} isolation iifname @fabric_devices counter drop",
                 $"add rule {Own} isolation oifname @fabric_devices counter drop",
                 $"add chain {Own} local {{ type filter hook input priority -10; policy accept; }}",
                 $"flush chain {Own} local",
+                $"add rule {Own} local {DropForged}",
                 $"add rule {Own} local ip daddr . iifname @fabric_homes accept",
                 $"add rule {Own} local ip daddr @fabric_pools counter drop",
                 .. Elements(vni, pool).Select(elements => $"add element {elements}"),
+                // One that is not used any more stays until the table goes: others may have it.
+                .. underlay is null ? (string[])[] : [$"add element {Own} underlays {{ {Quoted(underlay)} }}"],
             ],
             ct);
 
@@ -125,7 +139,7 @@ public sealed class ForwardingRules(NftTable nft, Iptables iptables) : IDisposab
         && pools["elem"] is not JsonArray { Count: > 0 };
 
     /// <summary>Which of these networks' rules are not all there, or stand where they are not needed any more; each with what differs.</summary>
-    public async Task<IReadOnlyDictionary<int, string>> FindDifferentAsync(IReadOnlyCollection<(int Vni, IPv4Network Pool)> networks, CancellationToken ct)
+    public async Task<IReadOnlyDictionary<int, string>> FindDifferentAsync(IReadOnlyCollection<(int Vni, IPv4Network Pool, string? Underlay)> networks, CancellationToken ct)
     {
         var different = new Dictionary<int, string>();
         if (networks.Count == 0) return different;
@@ -133,10 +147,10 @@ public sealed class ForwardingRules(NftTable nft, Iptables iptables) : IDisposab
         await TryNftablesAsync(async () => objects = await nft.ListJsonAsync(ct));
         var filter = await iptables.ListAsync("filter", chain: null, ct);
         var chains = AcceptChains(filter).ToList();
-        foreach (var (vni, pool) in networks)
+        foreach (var (vni, pool, underlay) in networks)
         {
             // A kernel without nftables may say of each table only that it is not there.
-            if (objects is null ? !await _withoutNftables.HoldsAsync(vni, pool, ct) : !HoldsDrops(objects, vni, pool)) different[vni] = $"rules of {Own} are not all there";
+            if (objects is null ? !await _withoutNftables.HoldsAsync(vni, pool, underlay, ct) : !HoldsDrops(objects, vni, pool, underlay)) different[vni] = $"rules of {Own} are not all there";
             else if (chains.SelectMany(chain => Accepts(chain, vni)).Any(rule => !IsThere(rule)))
                 different[vni] = $"rules of {string.Join(" and ", chains)} are not all there";
             else if (OtherChains(chains).SelectMany(chain => Accepts(chain, vni)).Any(IsThere))
@@ -149,14 +163,15 @@ public sealed class ForwardingRules(NftTable nft, Iptables iptables) : IDisposab
     }
 
     /// <summary>By nft's JSON (libnftables-json(5)): all elements of the network, and the rules that use them.</summary>
-    private static bool HoldsDrops(JsonArray objects, int vni, IPv4Network pool)
+    private static bool HoldsDrops(JsonArray objects, int vni, IPv4Network pool, string? underlay)
     {
         var sets = objects.Select(item => item?["set"]).OfType<JsonNode>()
             .ToDictionary(set => set["name"]!.GetValue<string>(), set => set["elem"]?.ToJsonString() ?? "", StringComparer.Ordinal);
         var rules = objects.Select(item => item?["rule"]?["chain"]?.GetValue<string>()).OfType<string>().CountBy(chain => chain).ToDictionary();
         string[] devices = [NetworkDevices.Bridge(vni), NetworkDevices.Vxlan(vni)];
         var prefix = new JsonObject { ["prefix"] = new JsonObject { ["addr"] = pool.First.ToString(), ["len"] = pool.Length } }.ToJsonString();
-        return rules.GetValueOrDefault("isolation") == 3 && rules.GetValueOrDefault("local") == 2
+        return rules.GetValueOrDefault("isolation") == 4 && rules.GetValueOrDefault("local") == 3
+            && (underlay is null || Holds("underlays", $"\"{underlay}\""))
             && devices.All(device => Holds("fabric_devices", $"\"{device}\""))
             && Paths(vni).All(path => Holds("fabric_paths", $"[\"{path.In}\",\"{path.Out}\"]"))
             && Holds("fabric_pools", prefix)
@@ -190,8 +205,9 @@ public sealed class ForwardingRules(NftTable nft, Iptables iptables) : IDisposab
         yield return Set("fabric_homes", devices.Append("lo").Select(device => $"{pool} . {Quoted(device)}"));
 
         static string Set(string name, IEnumerable<string> elements) => $"{Own} {name} {{ {string.Join(", ", elements)} }}";
-        static string Quoted(string device) => $"\"{device}\"";
     }
+
+    private static string Quoted(string device) => $"\"{device}\"";
 
     private static IEnumerable<IptablesRule> Accepts(string chain, int vni) => Paths(vni).Select(path => new IptablesRule(
         "filter", chain, "-i", path.In, "-o", path.Out, "-m", "comment", "--comment", Table, "-j", "ACCEPT"));

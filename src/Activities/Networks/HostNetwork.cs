@@ -24,11 +24,12 @@ public sealed record Fabric(IPv4Network HostSubnet, IPv4Address BridgeAddress, i
 public static class NetworkDevices
 {
     public const string BridgePrefix = "ffbr.";
+    public const string VxlanPrefix = "flannel.";
     public const string HostVethPrefix = "ffv";
     public const string ContainerVethPrefix = "ffc";
     private const int EndpointDigits = 11;
 
-    public static string Vxlan(int vni) => $"flannel.{vni}";
+    public static string Vxlan(int vni) => $"{VxlanPrefix}{vni}";
 
     public static string Bridge(int vni) => $"{BridgePrefix}{vni}";
 

@@ -1,10 +1,11 @@
 using FlannelFlow.Cluster.Addressing;
+using FlannelFlow.Linux.Netlink;
 using FlannelFlow.Workflows;
 
 namespace FlannelFlow.Activities.Networks;
 
 /// <summary>The network's packets may be forwarded on this host, and those of no other network into it.</summary>
-public sealed class InstallForwardingRules(ForwardingRules rules, HostNetworks networks) : Activity<InstallForwardingRules.In, Nothing>
+public sealed class InstallForwardingRules(ForwardingRules rules, HostNetworks networks, RouteNetlink netlink) : Activity<InstallForwardingRules.In, Nothing>
 {
     public sealed record In(string Pool, int Vni);
 
@@ -14,7 +15,9 @@ public sealed class InstallForwardingRules(ForwardingRules rules, HostNetworks n
 
     public override async Task<Nothing> ExecuteAsync(In input, ActivityExecution execution, CancellationToken ct)
     {
-        await rules.EnsureAsync(input.Vni, IPv4Network.Parse(input.Pool), ct);
+        var vxlan = await netlink.FindLinkAsync(NetworkDevices.Vxlan(input.Vni), ct);
+        var underlay = vxlan?.Vxlan is { UnderlayIndex: > 0 and var index } ? await netlink.FindLinkAsync(index, ct) : null;
+        await rules.EnsureAsync(input.Vni, IPv4Network.Parse(input.Pool), underlay?.Name, ct);
         return Nothing.Instance;
     }
 

@@ -32,10 +32,11 @@ public sealed class PictureReader(
         ImmutableArray<NetworkPicture> carried =
             [.. networks.All.OrderBy(network => network.NetworkId, StringComparer.Ordinal).Select(network => new NetworkPicture(network, networks.FabricOf(network), TroubleOf(network)))];
         var inUse = carried.Where(network => network.Network.IdleSince is null).Select(network => network.Network).ToList();
+        var links = (await netlink.ListLinksAsync(ct)).ToImmutableDictionary(link => link.Name, StringComparer.Ordinal);
         var kernel = new KernelPicture(
-            (await netlink.ListLinksAsync(ct)).ToImmutableDictionary(link => link.Name, StringComparer.Ordinal),
+            links,
             [.. await netlink.ListAddressesAsync(null, ct)],
-            await rules.FindDifferentAsync([.. inUse.Select(network => (network.Vni, network.Pool))], ct));
+            await rules.FindDifferentAsync([.. inUse.Select(network => (network.Vni, network.Pool, UnderlayOf(network.Vni)))], ct));
         var (fromDocker, dockerTrouble) = await AskAsync(async () =>
         {
             var endpoints = ImmutableDictionary.CreateBuilder<string, IReadOnlyList<DockerEndpoint>?>(StringComparer.Ordinal);
@@ -54,6 +55,8 @@ public sealed class PictureReader(
             Etcd = fromEtcd,
             EtcdTrouble = etcdTrouble,
         };
+
+        string? UnderlayOf(int vni) => links.GetValueOrDefault(NetworkDevices.Vxlan(vni))?.Vxlan is { } vxlan ? links.Values.FirstOrDefault(link => link.Index == vxlan.UnderlayIndex)?.Name : null;
     }
 
     private string? TroubleOf(HostNetwork network) => flannel.Find(network.Pool)?.State switch
