@@ -1,12 +1,13 @@
 using FlannelFlow.Host.Reconcile;
 using FlannelFlow.Operations.Reconcile;
 using FlannelFlow.Workflows;
+using Microsoft.Extensions.Time.Testing;
 
 namespace FlannelFlow.Host.Tests;
 
 public sealed class DriftBookTests : IDisposable
 {
-    private readonly ManualTime _time = new();
+    private readonly FakeTimeProvider _time = new();
     private readonly DriftBook _book;
 
     public DriftBookTests() => _book = new DriftBook(_time);
@@ -18,13 +19,13 @@ public sealed class DriftBookTests : IDisposable
     {
         Assert.Empty(_book.Looked([Bridge], trouble: null));
         Assert.Empty(_book.View().Standing);
-        _time.Now += TimeSpan.FromSeconds(2);
+        _time.Advance(TimeSpan.FromSeconds(2));
         Assert.Equal([Bridge.Key], _book.Looked([Bridge], trouble: null).Select(difference => difference.Key));
         Assert.True(_book.IsDue(Bridge.Key));
         _book.Begun(Bridge.Key, "w1");
         Assert.Equal(("w1", 1), (_book.View().Standing.Single().Workflow, _book.View().Standing.Single().Begun));
 
-        _time.Now += TimeSpan.FromSeconds(3);
+        _time.Advance(TimeSpan.FromSeconds(3));
         Assert.Empty(_book.Looked([], trouble: null));
         var view = _book.View();
         Assert.Empty(view.Standing);
@@ -39,9 +40,9 @@ public sealed class DriftBookTests : IDisposable
         var begun = new List<DateTimeOffset>();
         for (var second = 0; second < 6 * 3600; second++)
         {
-            _time.Now += TimeSpan.FromSeconds(1);
+            _time.Advance(TimeSpan.FromSeconds(1));
             if (_book.Looked([Bridge], trouble: null).IsEmpty) continue;
-            begun.Add(_time.Now);
+            begun.Add(_time.GetUtcNow());
             _book.Begun(Bridge.Key, "w");
         }
 
@@ -56,7 +57,7 @@ public sealed class DriftBookTests : IDisposable
         _book.Looked([Bridge], trouble: null);
         _book.Looked([Bridge], trouble: null);
         var looked = _book.View().Looked;
-        _time.Now += TimeSpan.FromSeconds(1);
+        _time.Advance(TimeSpan.FromSeconds(1));
         _book.Looked([], "etcd is away");
         Assert.Equal((looked, "etcd is away", 1), (_book.View().Looked, _book.View().Trouble, _book.View().Standing.Count));
     }
@@ -85,11 +86,4 @@ public sealed class DriftBookTests : IDisposable
 
     private static Difference Bridge { get; } =
         new(DriftKind.Device, "net1 ffbr.6514", "the bridge is gone") { Mend = new StartWorkflow("network-restore", "network-restore/net1", []) };
-
-    private sealed class ManualTime : TimeProvider
-    {
-        public DateTimeOffset Now { get; set; } = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
-
-        public override DateTimeOffset GetUtcNow() => Now;
-    }
 }

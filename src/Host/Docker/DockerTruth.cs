@@ -8,7 +8,7 @@ namespace FlannelFlow.Host.Docker;
 
 /// <summary>What the Docker Engine of this host says; the truth that trumps etcd and memory.</summary>
 /// <remarks>Asked by loops of the daemon only, never inside a plugin call. Every call but the events ends within <see cref="CallTimeout"/>.</remarks>
-public sealed class DockerTruth(FlannelFlowOptions options) : IDisposable
+public sealed class DockerTruth(FlannelFlowOptions options, SwarmRole role) : IDisposable
 {
     private static readonly TimeSpan CallTimeout = TimeSpan.FromSeconds(10);
 
@@ -64,21 +64,12 @@ public sealed class DockerTruth(FlannelFlowOptions options) : IDisposable
     /// </summary>
     /// <remarks>Whether it is a manager is told by the refusal: /info starts programs to find their versions, and takes seconds on a busy host.</remarks>
     /// <exception cref="DockerUnavailableException">The engine did not answer, or the swarm has no leader.</exception>
-    public Task<ClusterObjects?> ClusterAsync(CancellationToken ct) => AskAsync<ClusterObjects?>(
+    public Task<ClusterObjects?> ClusterAsync(CancellationToken ct) => AskManagerAsync(
         "the swarm's networks, services and nodes",
         async () =>
         {
             // Services before networks: a service that is read has its networks read.
-            IList<SwarmService> services;
-            try
-            {
-                services = await _client.Swarm.ListServicesAsync(new ServiceListParameters(), ct);
-            }
-            catch (DockerApiException no) when (no.ResponseBody?.Contains("not a swarm manager", StringComparison.Ordinal) == true)
-            {
-                return null;
-            }
-
+            var services = await _client.Swarm.ListServicesAsync(new ServiceListParameters(), ct);
             var nodes = await _client.Swarm.ListNodesAsync(ct);
             var networks = (await _client.Networks.ListNetworksAsync(new NetworksListParameters(), ct))
                 .Select(DockerObjects.Network)
@@ -93,19 +84,12 @@ public sealed class DockerTruth(FlannelFlowOptions options) : IDisposable
 
     /// <summary>All networks that a manager knows, of whichever driver; null if this engine is no manager.</summary>
     /// <exception cref="DockerUnavailableException">The engine did not answer, or the swarm has no leader.</exception>
-    public Task<IReadOnlyCollection<DockerNetwork>?> NetworksAsync(CancellationToken ct) => AskAsync<IReadOnlyCollection<DockerNetwork>?>(
+    public Task<IReadOnlyCollection<DockerNetwork>?> NetworksAsync(CancellationToken ct) => AskManagerAsync<IReadOnlyCollection<DockerNetwork>>(
         "the swarm's networks",
         async () =>
         {
-            try
-            {
-                await _client.Swarm.ListNodesAsync(ct);
-            }
-            catch (DockerApiException no) when (no.ResponseBody?.Contains("not a swarm manager", StringComparison.Ordinal) == true)
-            {
-                return null;
-            }
-
+            // A worker would tell its own.
+            await _client.Swarm.ListNodesAsync(ct);
             return [.. (await _client.Networks.ListNetworksAsync(new NetworksListParameters(), ct)).Select(DockerObjects.AnyNetwork)];
         },
         ct);
@@ -134,20 +118,12 @@ public sealed class DockerTruth(FlannelFlowOptions options) : IDisposable
 
     /// <summary>The ids of the tasks that Swarm wants to run; null if this engine is no manager.</summary>
     /// <exception cref="DockerUnavailableException">The engine did not answer, or the swarm has no leader.</exception>
-    public Task<IReadOnlySet<string>?> WantedTasksAsync(CancellationToken ct) => AskAsync<IReadOnlySet<string>?>(
+    public Task<IReadOnlySet<string>?> WantedTasksAsync(CancellationToken ct) => AskManagerAsync<IReadOnlySet<string>>(
         "the swarm's tasks",
         async () =>
         {
-            try
-            {
-                var filters = new Dictionary<string, IDictionary<string, bool>> { ["desired-state"] = new Dictionary<string, bool> { ["running"] = true } };
-                return (await _client.Tasks.ListAsync(new TasksListParameters { Filters = filters }, ct)).Select(task => task.ID).ToHashSet(StringComparer.Ordinal);
-            }
-            catch (DockerApiException noManager) when (noManager.StatusCode == HttpStatusCode.ServiceUnavailable)
-            {
-                // moby daemon/cluster/errors.go: errNoSwarm and errNotManager are "unavailable".
-                return null;
-            }
+            var filters = new Dictionary<string, IDictionary<string, bool>> { ["desired-state"] = new Dictionary<string, bool> { ["running"] = true } };
+            return (await _client.Tasks.ListAsync(new TasksListParameters { Filters = filters }, ct)).Select(task => task.ID).ToHashSet(StringComparer.Ordinal);
         },
         ct);
 
@@ -182,16 +158,40 @@ public sealed class DockerTruth(FlannelFlowOptions options) : IDisposable
             "its events",
             async () =>
             {
-                var following = _client.System.MonitorEventsAsync(new ContainerEventsParameters { Filters = filters }, new Inline(happened), ct);
+                var following = _client.System.MonitorEventsAsync(new ContainerEventsParameters { Filters = filters }, new Inline(Heard), ct);
+                role.Heard();
                 listening();
                 await following;
                 return true;
             },
             ct);
         throw new DockerUnavailableException($"{options.DockerEndpoint} ended the stream of events", cause: null);
+
+        void Heard(Message message)
+        {
+            if (message.Scope == "swarm") role.Heard();
+            happened(message);
+        }
     }
 
     public void Dispose() => _client.Dispose();
+
+    /// <summary>What a manager of a swarm answers; null if this engine is none (moby daemon/cluster/errors.go: errNotManager, errNoSwarm).</summary>
+    private Task<T?> AskManagerAsync<T>(string what, Func<Task<T>> ask, CancellationToken ct)
+        where T : class => role.AskManagerAsync(() => AskAsync<T?>(
+            what,
+            async () =>
+            {
+                try
+                {
+                    return await ask();
+                }
+                catch (DockerApiException no) when (no.ResponseBody?.Contains("not a swarm manager", StringComparison.Ordinal) == true)
+                {
+                    return null;
+                }
+            },
+            ct));
 
     private async Task<T> AskAsync<T>(string what, Func<Task<T>> ask, CancellationToken ct)
     {
