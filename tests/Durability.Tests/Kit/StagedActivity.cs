@@ -60,7 +60,7 @@ internal sealed class StagedActivity(ActivityType real, FakeKernel kernel) : Act
 
     private string? Verb(string[] verbs) => verbs.FirstOrDefault(verb => Short.StartsWith(verb, StringComparison.Ordinal));
 
-    private string Thing(string verb, string input) => Short[verb.Length..] + input;
+    private string Thing(string verb, string input) => Short[verb.Length..] + CanonicalJson.Write(JsonElement.Parse(input));
 
     private string Output(string activityId)
     {
