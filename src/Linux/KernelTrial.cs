@@ -1,5 +1,6 @@
 using System.Net;
 using FlannelFlow.Linux.Firewall;
+using FlannelFlow.Linux.Ipsec;
 using FlannelFlow.Linux.Ipvs;
 using FlannelFlow.Linux.Namespaces;
 using FlannelFlow.Linux.Netlink;
@@ -11,7 +12,11 @@ namespace FlannelFlow.Linux;
 /// <param name="HasIpvs">ip_vs is there.</param>
 /// <param name="Nftables">Whether nft lists the kernel's tables.</param>
 /// <param name="Iptables">Whether iptables lists the kernel's rules.</param>
-public sealed record KernelFeatures(IReadOnlyDictionary<string, string?> Devices, bool HasIpvs, string? Nftables, string? Iptables);
+public sealed record KernelFeatures(IReadOnlyDictionary<string, string?> Devices, bool HasIpvs, string? Nftables, string? Iptables)
+{
+    /// <summary>Whether it encrypts what goes between hosts: <see cref="IpsecTrial"/>.</summary>
+    public string? Encryption { get; init; }
+}
 
 /// <summary>
 /// Makes one device of each kind in a network namespace of its own, which ends with it; the host's own is only read. A kernel loads modules that it has
@@ -43,7 +48,10 @@ public static class KernelTrial
             devices,
             ipvs is not null,
             await TroubleOfAsync(() => runner.RunCheckedAsync("nft", ["list", "tables"], null, ct)),
-            await TroubleOfAsync(() => runner.RunCheckedAsync("iptables", ["-w", "2", "-S"], null, ct)));
+            await TroubleOfAsync(() => runner.RunCheckedAsync("iptables", ["-w", "2", "-S"], null, ct)))
+        {
+            Encryption = await IpsecTrial.RunAsync(ct),
+        };
     }
 
     private static async Task<string?> TroubleOfAsync(Func<Task> act)

@@ -3,8 +3,8 @@ namespace FlannelFlow.Linux.Interop;
 /// <summary>Numbers of asm-generic/errno*.h that we compare with or are likely to show.</summary>
 internal static class Errno
 {
-    public const int ENOENT = 2, ESRCH = 3, EINTR = 4, EAGAIN = 11, EBUSY = 16, EEXIST = 17, ENODEV = 19, EINVAL = 22, ERANGE = 34, EMSGSIZE = 90,
-        ECHILD = 10, EPROTO = 71, EOPNOTSUPP = 95, EADDRNOTAVAIL = 99, ENOBUFS = 105, EWOULDBLOCK = EAGAIN;
+    public const int ENOENT = 2, ESRCH = 3, EINTR = 4, EAGAIN = 11, EBUSY = 16, EEXIST = 17, ENODEV = 19, EINVAL = 22, ERANGE = 34, ENOSYS = 38, EMSGSIZE = 90,
+        ECHILD = 10, EPROTO = 71, EPROTONOSUPPORT = 93, EOPNOTSUPP = 95, EADDRNOTAVAIL = 99, ENOBUFS = 105, EWOULDBLOCK = EAGAIN;
 
     public static string Name(int errno) => errno switch
     {

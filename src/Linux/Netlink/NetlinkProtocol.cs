@@ -3,7 +3,7 @@ namespace FlannelFlow.Linux.Netlink;
 /// <summary>linux/netlink.h: message types, flags, socket options.</summary>
 internal static class NetlinkProtocol
 {
-    public const int Route = 0, Netfilter = 12, Generic = 16;   // NETLINK_ROUTE, NETLINK_NETFILTER, NETLINK_GENERIC
+    public const int Route = 0, Xfrm = 6, Netfilter = 12, Generic = 16;   // NETLINK_ROUTE, _XFRM, _NETFILTER, _GENERIC
     public const int SolNetlink = 270;                 // SOL_NETLINK
     public const int OptionCapAck = 10, OptionExtAck = 11, OptionStrictCheck = 12;
 

@@ -1,4 +1,5 @@
 using FlannelFlow.Linux.Conntrack;
+using FlannelFlow.Linux.Ipsec;
 using FlannelFlow.Linux.Ipvs;
 using FlannelFlow.Linux.Netlink;
 using FlannelFlow.Tests;
@@ -52,6 +53,12 @@ public sealed class NetlinkFuzzTests
                     Only(() => IpvsCodec.ParseDestination(type, payload));
                     Only(() => IpvsCodec.ParseTimeouts(type, payload));
                     Only(() => ConntrackCodec.Parse(type, payload));
+                }
+
+                foreach (var type in (ushort[])[0x10, 0x13])
+                {
+                    Only(() => XfrmCodec.ParseAssociation(type, payload));
+                    Only(() => XfrmCodec.ParsePolicy(type, payload));
                 }
             }
         });
