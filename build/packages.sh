@@ -24,6 +24,7 @@ procps          /usr/bin/pgrep            finding processes
 util-linux      /usr/bin/nsenter          entering namespaces
 chromium        /usr/bin/chromium         a browser to look at the dashboard with
 fonts-dejavu-core /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf  letters for that browser
+tcpdump         /usr/bin/tcpdump          what goes over the wire between hosts of the lab
 bsdextrautils   /usr/bin/column           the table of bench/all
 libfaketime     /usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1  a clock that jumps, for one host of the lab
 dnsutils        /usr/bin/dig              asking our DNS servers, over UDP and TCP

@@ -40,8 +40,13 @@ public sealed record ClusterKeys
     /// <summary>Who is there: <c>hosts/&lt;host&gt;</c>, and below that what the host tells of itself.</summary>
     public string Hosts => $"{Prefix}/hosts/";
 
+    /// <summary>Per host, from what its keys to the others are made. Secret.</summary>
+    public string Encryption => $"{Prefix}/encryption/";
+
     /// <summary>Who may sign in to the dashboard and the API.</summary>
     public string Tokens => $"{Prefix}/access/tokens/";
+
+    public string EncryptionOf(string host) => Encryption + host;
 
     public string Token(string id) => Tokens + id;
 

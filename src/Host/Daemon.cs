@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using FlannelFlow.Activities;
 using FlannelFlow.Activities.Dns;
 using FlannelFlow.Activities.Draining;
+using FlannelFlow.Activities.Encryption;
 using FlannelFlow.Activities.Endpoints;
 using FlannelFlow.Activities.Flannel;
 using FlannelFlow.Activities.LoadBalancing;
@@ -10,6 +11,7 @@ using FlannelFlow.Activities.Restore;
 using FlannelFlow.Cluster;
 using FlannelFlow.Cluster.Addresses;
 using FlannelFlow.Cluster.Draining;
+using FlannelFlow.Cluster.Encryption;
 using FlannelFlow.Cluster.Etcd;
 using FlannelFlow.Cluster.Garbage;
 using FlannelFlow.Cluster.LoadBalancing;
@@ -22,6 +24,7 @@ using FlannelFlow.Host.Api;
 using FlannelFlow.Host.Dns;
 using FlannelFlow.Host.Docker;
 using FlannelFlow.Host.Draining;
+using FlannelFlow.Host.Encryption;
 using FlannelFlow.Host.LoadBalancing;
 using FlannelFlow.Host.Mirror;
 using FlannelFlow.Host.Plugin;
@@ -105,7 +108,8 @@ public static class Daemon
         Prepare(options);
         var time = new SteadyTime(TimeProvider.System);
         time.Stepped += said => log.Warning("{Step}", said);
-        builder.Services.AddSingleton<TimeProvider>(time).AddSingleton(options).AddSingleton(options.Plugin).AddSingleton(options.Reconcile).AddSingleton(options.Access);
+        builder.Services.AddSingleton<TimeProvider>(time).AddSingleton(options).AddSingleton(options.Plugin).AddSingleton(options.Reconcile).AddSingleton(options.Encryption)
+            .AddSingleton(options.Access);
         AddCluster(builder.Services, options);
         AddHost(builder.Services, options);
         builder.WebHost.ConfigureKestrel(kestrel =>
@@ -130,7 +134,7 @@ public static class Daemon
             logger.LogInformation("no ETCD_ENDPOINTS: running an etcd of our own on {Endpoint}", EmbeddedEtcd.EndpointsOf(options)[0]);
         }
 
-        await EnsureFlanneldsAsync(app.Services, runtime, ct);
+        await EnsureFlanneldsAsync(app.Services, runtime, logger, ct);
         runtime.Resume();
 
         Map(app);
@@ -165,7 +169,7 @@ public static class Daemon
     /// Whatever else does not answer yet, a network whose flanneld died with the last boot or the last daemon is served again. A network
     /// that a recovered workflow is making or removing is that workflow's: a flanneld that it has stopped stays stopped.
     /// </summary>
-    private static async Task EnsureFlanneldsAsync(IServiceProvider services, WorkflowRuntime runtime, CancellationToken ct)
+    private static async Task EnsureFlanneldsAsync(IServiceProvider services, WorkflowRuntime runtime, Microsoft.Extensions.Logging.ILogger logger, CancellationToken ct)
     {
         InstanceStatus[] open = [InstanceStatus.Waiting, InstanceStatus.Running, InstanceStatus.Compensating, InstanceStatus.Suspended];
         var changing = open
@@ -176,8 +180,16 @@ public static class Daemon
         var flannel = services.GetRequiredService<FlannelProcesses>();
         foreach (var network in services.GetRequiredService<HostNetworks>().All)
         {
-            if (network.IdleSince is null && !changing.Contains(network.NetworkId))
+            if (network.IdleSince is not null || changing.Contains(network.NetworkId)) continue;
+            try
+            {
                 await flannel.EnsureAsync(network, ct);
+            }
+            catch (NetlinkException e) when (network.IsEncrypted)
+            {
+                // Another kernel than that which it came up with: it does not come up in clear. The others do.
+                logger.LogError("network {Network} is encrypted and stays down: {Reason}", network.NetworkId, e.Message);
+            }
         }
     }
 
@@ -243,6 +255,7 @@ public static class Daemon
             options.Flannel.Interface,
             options.Flannel.ExtraArguments,
             options.RuntimeDirectory));
+        services.AddSingleton<KernelEncryption>().AddSingleton<EncryptionRecords>();
         services.AddSingleton<ProcessSupervisor>().AddSingleton<FlannelProcesses>().AddSingleton<HostLeases>();
         services.AddSingleton(_ => RouteNetlink.Open());
         services.AddSingleton<CommandRunner>().AddSingleton<Iptables>().AddSingleton<ForwardingRules>();
@@ -268,6 +281,7 @@ public static class Daemon
         services.AddHostedService<MirrorLoop>();
         services.AddHostedService<LoadBalancerLoop>();
         services.AddHostedService<UpkeepLoop>();
+        services.AddHostedService<EncryptionLoop>();
         AddNames(services, options);
         if (options.Tracing is { } tracing)
         {

@@ -27,6 +27,36 @@ public sealed class HostNetworksTests : IDisposable
     }
 
     [Fact]
+    public void EncryptedNetwork_ReadByAnotherDaemon_StaysSo_AndIsRefusedWhereThatCannotBeRead()
+    {
+        var network = new HostNetwork("n1", Pool, 6514, 0, IdleSince: null) { EncryptedPort = 8473 };
+        var networks = new HostNetworks(_state);
+        networks.Write(network, Environment);
+        networks.SetIdle(network, DateTimeOffset.UnixEpoch);
+        Assert.Equal(network with { IdleSince = DateTimeOffset.UnixEpoch }, new HostNetworks(_state).Find("n1"));
+
+        var file = Path.Combine(networks.DirectoryOf(Pool), "flannel.env");
+        File.WriteAllText(file, File.ReadAllText(file).Replace("ENCRYPTED_PORT=8473", "ENCRYPTED_PORT=", StringComparison.Ordinal));
+        Assert.Throws<InvalidDataException>(() => new HostNetworks(_state));
+    }
+
+    /// <summary>What ESP makes of a packet: from the UDP header on, filled up to 4 with a trailer of 2, and 32 bytes of header, IV and check value.</summary>
+    [Fact]
+    public void EncryptedNetwork_LargestPacket_FillsTheUnderlay()
+    {
+        var network = new HostNetwork("n1", Pool, 6514, 0, IdleSince: null) { EncryptedPort = 8473 };
+        Assert.Equal(1416, network.MtuWithin(1450));
+        Assert.Equal(1400, (network with { Mtu = 1400 }).MtuWithin(1450));
+        for (var underlay = 1280; underlay <= 9000; underlay++)
+        {
+            var largest = network.MtuWithin(underlay - 50);
+            Assert.True(SizeOf(largest) <= underlay && SizeOf(largest + 1) > underlay, $"{largest} on {underlay}");
+        }
+
+        static int SizeOf(int packet) => 20 + 16 + ((packet + 14 + 8 + 8 + 2 + 3) / 4 * 4) + 16;
+    }
+
+    [Fact]
     public void SetIdle_KeepsTheEnvironment()
     {
         var networks = new HostNetworks(_state);

@@ -99,15 +99,39 @@ public sealed class RefusalTests(OneHost lab) : IAsyncLifetime
         }
     }
 
+    /// <summary>A kernel without ESP, or its algorithms, says so; with them, the network comes (EncryptionTests).</summary>
     [Fact]
-    public async Task Encryption_IsRefused_NotPassedOver()
+    public async Task Encryption_IsRefusedWhereTheKernelCannot_NotPassedOver()
     {
         var before = await lab.SnapshotAsync();
         var mark = lab[1].LogMark();
+        var can = (await lab[1].TryShAsync(
+            $"unshare -n ip xfrm state add src 192.0.2.1 dst 192.0.2.2 proto esp spi 0x1000 mode transport aead 'rfc4106(gcm(aes))' 0x{new string('0', 72)} 128")).Ok;
         await lab.CreateNetworkAsync("secret", "--opt", "encrypted");
-        await lab[1].UntilLogAsync(mark, "AllocateNetwork refused: .*--opt encrypted: FlannelFlow does not encrypt", 30);
+        if (can)
+        {
+            await Wait.UntilAsync("the network has the port of encrypted networks", 30, async () =>
+                await lab[1].DockerAsync("network", "inspect", "-f", "{{json .Options}}", "secret") is var said && said.Contains("\"flannelflow.encrypted-port\":\"8473\"", StringComparison.Ordinal) ? null : said);
+        }
+        else
+        {
+            Run.Say(await lab[1].UntilLogAsync(mark, "AllocateNetwork refused: .*--opt encrypted: this kernel has no .*modprobe esp4", 30));
+        }
+
         await lab.RemoveNetworkAsync("secret");
         await lab.UntilSameAsync(before, 15, "encryption was refused");
+    }
+
+    /// <summary>The manager's kernel may be able to; this host's is asked when the network arrives here.</summary>
+    [Fact]
+    public async Task Encryption_OfANetworkThatArrives_IsRefusedWhereTheKernelCannot()
+    {
+        var said = await lab[1].ShAsync(
+            "curl -s --unix-socket /var/lib/flannelflow/plugin/daemon.sock http://daemon/NetworkDriver.CreateNetwork -d '{\"NetworkID\":\"abcdefghijklmnopqrstuvwxy\"," +
+            "\"Options\":{\"com.docker.network.generic\":{\"encrypted\":\"\",\"flannelflow.encrypted-port\":\"8472\"}},\"IPv4Data\":[{\"Pool\":\"10.128.0.0/25\"}]}'");
+        // With a kernel that can, the next thing that is wrong with this one.
+        Assert.Matches("--opt encrypted: this kernel has no .*modprobe esp4|8472 is the port of unencrypted networks", said);
+        Assert.DoesNotContain("flannel.", await lab[1].ShAsync("ip -br link"), StringComparison.Ordinal);
     }
 
     [Fact]

@@ -86,6 +86,7 @@ public sealed class DoctorTests
                 "kernel: it makes bridge, dummy, veth, vxlan devices",
                 "firewall: nft and iptables reach the kernel",
                 "load balancer: ipvs, as this kernel has it",
+                "encryption: this kernel has what --opt encrypted needs",
                 "sysctl: net.ipv4.ip_forward = 1",
                 "bridge netfilter: not loaded; FlannelFlow needs none",
                 "conntrack: 10 of 1000 connections are tracked",

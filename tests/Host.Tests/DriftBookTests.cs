@@ -74,13 +74,13 @@ public sealed class DriftBookTests : IDisposable
     public void LoadBalancers_AreComparedByALoopOfTheirOwn_WhichAloneEndsTheirDifferences()
     {
         var service = new Difference(DriftKind.LoadBalancer, "service-publish/web", "gone");
-        _book.BalancersLooked([(service, "service-publish")]);
+        _book.LoopLooked(DriftKind.LoadBalancer, [(service, "service-publish")]);
         Assert.Equal("service-publish", _book.View().Standing.Single().Workflow);
         Assert.Equal([new DriftTotal(DriftKind.LoadBalancer, 1)], _book.View().Totals);
         _book.Looked([], trouble: null);
-        _book.BalancersLooked([(service, "service-publish")]);
+        _book.LoopLooked(DriftKind.LoadBalancer, [(service, "service-publish")]);
         Assert.Single(_book.View().Standing);
-        _book.BalancersLooked([]);
+        _book.LoopLooked(DriftKind.LoadBalancer, []);
         Assert.Equal((0, 1), (_book.View().Standing.Count, _book.View().Mended.Count));
     }
 

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Text;
 using System.Text.Json.Nodes;
+using FlannelFlow.Activities.Encryption;
 using FlannelFlow.Activities.Networks;
 using FlannelFlow.Cluster;
 using FlannelFlow.Cluster.Addresses;
@@ -49,6 +50,7 @@ public sealed class PluginFuzzTests : IAsyncDisposable
         File.WriteAllText(networks.SubnetFileOf(network.Pool), "FLANNEL_SUBNET=10.128.2.1/25\nFLANNEL_MTU=1450\n");
         builder.Services
             .AddSingleton(TimeProvider.System).AddSingleton(options).AddSingleton(options.Plugin).AddSingleton(options.Reconcile).AddSingleton(networks)
+            .AddSingleton(options.Encryption).AddSingleton<KernelEncryption>()
             .AddSingleton<IEtcd, SilentEtcd>().AddSingleton(new ClusterKeys("/flannelflow")).AddSingleton(options.Addresses.ToAddressSpace())
             .AddSingleton(new AddressAllocatorOptions { Quarantine = TimeSpan.FromSeconds(10) })
             .AddSingleton<PoolAllocator>().AddSingleton<AddressAllocator>()

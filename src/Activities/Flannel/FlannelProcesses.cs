@@ -1,3 +1,4 @@
+using FlannelFlow.Activities.Encryption;
 using FlannelFlow.Activities.Networks;
 using FlannelFlow.Cluster.Addressing;
 using FlannelFlow.Cluster.Etcd;
@@ -19,12 +20,16 @@ public sealed record FlannelSettings(
     string RuntimeDirectory);
 
 /// <summary>One supervised flanneld per network: its command line, and starting and stopping it.</summary>
-public sealed class FlannelProcesses(FlannelSettings settings, HostNetworks networks, ProcessSupervisor supervisor)
+public sealed class FlannelProcesses(FlannelSettings settings, HostNetworks networks, ProcessSupervisor supervisor, KernelEncryption encryption)
 {
     private const string SubnetFileFlag = "subnet-file";
 
-    public Task<SupervisedChild> EnsureAsync(HostNetwork network, CancellationToken ct) =>
-        supervisor.EnsureAsync(NameOf(network.Pool), ConfigOf(network.Pool), ct);
+    /// <summary>That of an encrypted network makes its device only where nothing can leave by it in clear.</summary>
+    public async Task<SupervisedChild> EnsureAsync(HostNetwork network, CancellationToken ct)
+    {
+        if (network.IsEncrypted) await encryption.GuardAsync(network.EncryptedPort, ct);
+        return await supervisor.EnsureAsync(NameOf(network.Pool), ConfigOf(network.Pool), ct);
+    }
 
     public Task StopAsync(IPv4Network pool, CancellationToken ct) => supervisor.StopAsync(NameOf(pool), ConfigOf(pool), ct);
 

@@ -8,7 +8,8 @@ namespace FlannelFlow.Activities.Flannel;
 public sealed class WriteFlannelConfig(PoolAllocator pools, FlannelNetworkConfigs configs) : Activity<WriteFlannelConfig.In, Nothing>
 {
     /// <param name="HadVni">The network was configured before this run.</param>
-    public sealed record In(string Pool, int Vni, bool HadVni);
+    /// <param name="EncryptedPort">UDP port of an encrypted network; null or 0: it is not encrypted.</param>
+    public sealed record In(string Pool, int Vni, bool HadVni, int? EncryptedPort = null);
 
     public override string Type => "FlannelFlow.WriteFlannelConfig";
 
@@ -20,7 +21,7 @@ public sealed class WriteFlannelConfig(PoolAllocator pools, FlannelNetworkConfig
         var record = await pools.FindAsync(pool, ct)
             ?? throw new InvalidOperationException($"writing the flannel configuration of {pool}: the pool is not in etcd any more");
         // The layout is the pool's own: options that changed since do not move an existing network.
-        await configs.WriteAsync(pool, FlannelNetworkConfig.For(record.Layout(), input.Vni), ct);
+        await configs.WriteAsync(pool, FlannelNetworkConfig.For(record.Layout(), input.Vni, input.EncryptedPort ?? 0), ct);
         return Nothing.Instance;
     }
 

@@ -8,7 +8,8 @@ namespace FlannelFlow.Activities.Flannel;
 public sealed class WriteFlannelEnv(HostNetworks networks, FlannelProcesses flannel) : Activity<WriteFlannelEnv.In, Nothing>
 {
     /// <param name="Mtu">Bytes; 0: what the fabric allows.</param>
-    public sealed record In(string NetworkId, string Pool, int Vni, int Mtu);
+    /// <param name="EncryptedPort">UDP port of an encrypted network; null or 0: it is not encrypted.</param>
+    public sealed record In(string NetworkId, string Pool, int Vni, int Mtu, int? EncryptedPort = null);
 
     public override string Type => "FlannelFlow.WriteFlannelEnv";
 
@@ -23,7 +24,8 @@ public sealed class WriteFlannelEnv(HostNetworks networks, FlannelProcesses flan
                 $"network {input.NetworkId}: pool {pool} is still used on this host by network {other.NetworkId}, which Docker has not deleted here");
         }
 
-        networks.Write(new HostNetwork(input.NetworkId, pool, input.Vni, input.Mtu, IdleSince: null), flannel.EnvironmentOf(pool));
+        networks.Write(
+            new HostNetwork(input.NetworkId, pool, input.Vni, input.Mtu, IdleSince: null) { EncryptedPort = input.EncryptedPort ?? 0 }, flannel.EnvironmentOf(pool));
         return Task.FromResult(Nothing.Instance);
     }
 

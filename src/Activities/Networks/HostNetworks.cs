@@ -81,7 +81,7 @@ public sealed class HostNetworks
             || !IPv4Address.TryParse(address, out var bridge)
             || !int.TryParse(length, NumberStyles.None, CultureInfo.InvariantCulture, out var bits))
             return null;
-        return new Fabric(IPv4Network.Containing(bridge, bits), bridge, network.Mtu > 0 ? Math.Min(network.Mtu, mtu) : mtu);
+        return new Fabric(IPv4Network.Containing(bridge, bits), bridge, network.MtuWithin(mtu));
     }
 
     /// <summary>After it, this host carries the network, also after a crash.</summary>
@@ -96,6 +96,8 @@ public sealed class HostNetworks
             string.Create(CultureInfo.InvariantCulture, $"FLANNELFLOW_VNI={network.Vni}"),
             string.Create(CultureInfo.InvariantCulture, $"FLANNELFLOW_MTU={network.Mtu}"),
         };
+        if (network.IsEncrypted)
+            lines.Add(string.Create(CultureInfo.InvariantCulture, $"FLANNELFLOW_ENCRYPTED_PORT={network.EncryptedPort}"));
         if (network.IdleSince is { } since)
             lines.Add($"FLANNELFLOW_IDLE_SINCE={since:O}");
         lines.AddRange(flanneldEnvironment.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => $"{pair.Key}={pair.Value}"));
@@ -151,7 +153,12 @@ public sealed class HostNetworks
         {
             DateTimeOffset? idle = values.TryGetValue("FLANNELFLOW_IDLE_SINCE", out var since)
                 && DateTimeOffset.TryParse(since, CultureInfo.InvariantCulture, DateTimeStyles.RoundtripKind, out var at) ? at : null;
-            return new HostNetwork(id, pool, vni, mtu, idle);
+            var encrypted = values.TryGetValue("FLANNELFLOW_ENCRYPTED_PORT", out var portText);
+            if (!encrypted) return new HostNetwork(id, pool, vni, mtu, idle);
+            // A network that is to be encrypted must not come up in clear because a line cannot be read.
+            if (int.TryParse(portText, NumberStyles.None, CultureInfo.InvariantCulture, out var port) && port is > 0 and < 65536)
+                return new HostNetwork(id, pool, vni, mtu, idle) { EncryptedPort = port };
+            throw new InvalidDataException($"{file}: FLANNELFLOW_ENCRYPTED_PORT={portText} is not a port");
         }
 
         throw new InvalidDataException($"{file} does not say which network it is of: FLANNELFLOW_NETWORK_ID, _POOL, _VNI and _MTU are expected");

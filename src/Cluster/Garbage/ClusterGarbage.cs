@@ -10,6 +10,12 @@ public enum GarbageKind
     /// <summary>Container records and summaries of a host that is gone. Subject: the host.</summary>
     GoneHost,
 
+    /// <summary>
+    /// Secrets of a host that is gone. Its kernel, and its flannelds, may go on without a daemon: they are kept for as long as flannel's leases are.
+    /// Subject: the host.
+    /// </summary>
+    KeysOfGoneHost,
+
     /// <summary>Addresses of a host subnet that nobody leases. Subject: POOL SUBNET.</summary>
     DesertedAddresses,
 
@@ -45,11 +51,15 @@ public sealed record Garbage(GarbageKind Kind, string Subject)
 /// <summary>From what etcd and Docker hold to what belongs to nobody: pure. Each is taken only once it has been so for some time.</summary>
 public static class ClusterGarbage
 {
+    /// <summary>Of subnets (flannel: pkg/subnet/etcd/local_manager.go, subnetTTL).</summary>
+    private static readonly TimeSpan LeaseTime = TimeSpan.FromHours(24);
+
     /// <param name="docker">All networks that a manager's engine has; null: this host's is none, and nothing follows about networks.</param>
     public static IEnumerable<Garbage> Of(ClusterPicture picture, IReadOnlyCollection<DockerNetwork>? docker)
     {
         ArgumentNullException.ThrowIfNull(picture);
         foreach (var host in picture.Recorded.Except(picture.Present, StringComparer.Ordinal)) yield return new Garbage(GarbageKind.GoneHost, host);
+        foreach (var host in picture.Encrypting.Except(picture.Present, StringComparer.Ordinal)) yield return new Garbage(GarbageKind.KeysOfGoneHost, host);
         foreach (var (pool, subnets) in picture.Addressed)
         {
             foreach (var subnet in subnets.Where(subnet => !picture.Leased.Contains((pool, subnet)))) yield return new Garbage(GarbageKind.DesertedAddresses, $"{pool} {subnet}");
@@ -85,6 +95,7 @@ public static class ClusterGarbage
     public static TimeSpan AgeOf(GarbageKind kind, TimeSpan age) => kind switch
     {
         GarbageKind.NetworkWithoutPool => TimeSpan.Zero,
+        GarbageKind.KeysOfGoneHost => age > LeaseTime ? age : LeaseTime,
         GarbageKind.GoneHost or GarbageKind.DesertedAddresses or GarbageKind.UnusedPool or GarbageKind.PoolWithoutNetwork or GarbageKind.DesertedPool
             or GarbageKind.Vni or GarbageKind.RecordsWithoutPool => age,
     };

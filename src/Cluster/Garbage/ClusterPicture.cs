@@ -14,6 +14,7 @@ public sealed record DockerNetwork(string Id, IPv4Network? Pool, int? Vni, IRead
 /// <summary>What etcd holds for all hosts, at one revision: who is there, and whose things are there.</summary>
 /// <param name="Present">Hosts whose record stands: their daemon lives, or may be restarting.</param>
 /// <param name="Recorded">Hosts of which container records or summaries of workflows are left.</param>
+/// <param name="Encrypting">Hosts whose secrets for encrypted networks are there.</param>
 /// <param name="Pools">In any state.</param>
 /// <param name="Vnis">The pool that each names.</param>
 /// <param name="Leased">Host subnets that a flanneld leases, by pool.</param>
@@ -22,6 +23,7 @@ public sealed record DockerNetwork(string Id, IPv4Network? Pool, int? Vni, IRead
 public sealed record ClusterPicture(
     IReadOnlySet<string> Present,
     IReadOnlySet<string> Recorded,
+    IReadOnlySet<string> Encrypting,
     IReadOnlyDictionary<IPv4Network, PoolRecord> Pools,
     IReadOnlyDictionary<int, IPv4Network> Vnis,
     IReadOnlySet<(IPv4Network Pool, IPv4Network Subnet)> Leased,
@@ -38,7 +40,8 @@ public sealed record ClusterPicture(
                 new EtcdOperation.Read(EtcdKeys.Under(keys.Pools)),
                 new EtcdOperation.Read(EtcdKeys.Under(keys.Vnis)),
                 new EtcdOperation.Read(EtcdKeys.Under(keys.Networks), KeysOnly: true),
-                new EtcdOperation.Read(EtcdKeys.Under(keys.Addresses), KeysOnly: true)),
+                new EtcdOperation.Read(EtcdKeys.Under(keys.Addresses), KeysOnly: true),
+                new EtcdOperation.Read(EtcdKeys.Under(keys.Encryption), KeysOnly: true)),
             ct);
         var hosts = Rest(0, keys.Hosts).ToList();
         var leased = new HashSet<(IPv4Network Pool, IPv4Network Subnet)>();
@@ -61,6 +64,7 @@ public sealed record ClusterPicture(
         return new ClusterPicture(
             hosts.Where(parts => parts.Length == 1).Select(parts => parts[0]).ToHashSet(StringComparer.Ordinal),
             hosts.Where(parts => parts is [_, "workflows", _]).Concat(Rest(1, keys.DockerContainers)).Select(parts => parts[0]).ToHashSet(StringComparer.Ordinal),
+            Rest(6, keys.Encryption).Select(parts => parts[0]).ToHashSet(StringComparer.Ordinal),
             read.Ranges[2].Entries.Select(PoolJson.Read).ToDictionary(pool => pool.Cidr),
             read.Ranges[3].Entries
                 .Select(entry => (Key: entry.Key[keys.Vnis.Length..], Pool: JsonSerializer.Deserialize(entry.Value, ClusterJson.Default.VniRecord)?.Pool))

@@ -39,6 +39,8 @@ public sealed class GarbageCollector(IEtcd etcd, ClusterKeys keys, PoolAllocator
         {
             case GarbageKind.GoneHost:
                 return await DeleteWhileAbsentAsync([keys.Host(words[0])], LeftBy(words[0]), ct);
+            case GarbageKind.KeysOfGoneHost:
+                return await DeleteWhileAbsentAsync([keys.Host(words[0])], [KeysLeftBy(words[0])], ct);
             case GarbageKind.DesertedAddresses:
                 var (of, subnet) = (IPv4Network.Parse(words[0]), IPv4Network.Parse(words[1]));
                 return await DeleteWhileAbsentAsync([keys.Network(of).Subnet(subnet)], [$"{keys.AddressesOf(of)}{subnet.PathForm}/"], ct);
@@ -75,12 +77,14 @@ public sealed class GarbageCollector(IEtcd etcd, ClusterKeys keys, PoolAllocator
         return (await etcd.TransactAsync(
             new EtcdTransaction(
                 [new EtcdCompare.ModRevision(keys.Host(former), record?.ModRevision ?? 0)],
-                [new EtcdOperation.Delete(EtcdKeys.One(keys.Host(former))), new EtcdOperation.Delete(EtcdKeys.One(keys.HostSign(former))), .. LeftBy(former)]),
+                [new EtcdOperation.Delete(EtcdKeys.One(keys.Host(former))), new EtcdOperation.Delete(EtcdKeys.One(keys.HostSign(former))), KeysLeftBy(former), .. LeftBy(former)]),
             ct)).Succeeded;
     }
 
     private IEnumerable<EtcdOperation.Delete> LeftBy(string host) =>
         new[] { keys.DockerContainersOf(host), keys.HostWorkflows(host), keys.HostRequests(host) }.Select(prefix => new EtcdOperation.Delete(EtcdKeys.Under(prefix)));
+
+    private EtcdOperation.Delete KeysLeftBy(string host) => new(EtcdKeys.One(keys.EncryptionOf(host)));
 
     private Task<bool> DeleteWhileAbsentAsync(IEnumerable<string> owners, IEnumerable<string> prefixes, CancellationToken ct) =>
         DeleteWhileAbsentAsync(owners, prefixes.Select(prefix => new EtcdOperation.Delete(EtcdKeys.Under(prefix))), ct);

@@ -43,12 +43,13 @@ public sealed record FlannelNetworkConfig
     public FlannelBackendConfig? Backend { get; init; }
 
     /// <summary>The config of a pool: SubnetMin after the service range, vxlan.</summary>
-    public static FlannelNetworkConfig For(PoolLayout layout, int vni) => new()
+    /// <param name="port">UDP port; 0: flannel's own.</param>
+    public static FlannelNetworkConfig For(PoolLayout layout, int vni, int port = 0) => new()
     {
         Network = layout.Pool.ToString(),
         SubnetLen = (uint)layout.HostSubnetSize,
         SubnetMin = layout.FirstHostSubnet.ToString(),
-        Backend = new FlannelBackendConfig { Type = "vxlan", Vni = vni },
+        Backend = new FlannelBackendConfig { Type = "vxlan", Vni = vni, Port = port > 0 ? port : null },
     };
 
     /// <exception cref="FormatException">Not JSON, or a field of the wrong type.</exception>

@@ -6,6 +6,7 @@ using FlannelFlow.Dns.Names;
 using FlannelFlow.Dns.Serving;
 using FlannelFlow.Host.Access;
 using FlannelFlow.Host.Draining;
+using FlannelFlow.Host.Encryption;
 using FlannelFlow.Host.Mirror;
 using FlannelFlow.Host.Tracing;
 using FlannelFlow.Linux.LoadBalancing;
@@ -60,6 +61,7 @@ public sealed class ConfigurationReader(IConfiguration configuration)
                 FlannelBinary(),
                 Text(Options.FlannelInterface),
                 Text(Options.DefaultFlannelOptions).Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)),
+            Encryption = new EncryptionOptions(EncryptionPort(), Seconds(Options.EncryptionRotation)),
             StopsChildren = OneOf(Options.ChildrenOnStop) == "stop",
             Addresses = new AddressSpaceOptions
             {
@@ -146,6 +148,14 @@ public sealed class ConfigurationReader(IConfiguration configuration)
             return value;
         _problems.Add($"{option.Name}: \"{text}\" is not a whole number from {option.Range}");
         return option.Default;
+    }
+
+    private int EncryptionPort()
+    {
+        var port = Number(Options.EncryptionPort);
+        if (VxlanPorts.OwnerOf(port) is { } owner)
+            _problems.Add(string.Create(CultureInfo.InvariantCulture, $"ENCRYPTION_PORT: {port} is that of {owner}"));
+        return port;
     }
 
     private TimeSpan Seconds(SecondsOption option)

@@ -24,6 +24,7 @@ public sealed record FlannelFlowOptions
     public required PluginOptions Plugin { get; init; }
     public required EtcdConnectionOptions Etcd { get; init; }
     public required FlannelOptions Flannel { get; init; }
+    public required EncryptionOptions Encryption { get; init; }
     public required AddressSpaceOptions Addresses { get; init; }
     public required ReconcileOptions Reconcile { get; init; }
     public required DnsOptions Dns { get; init; }
@@ -71,6 +72,10 @@ public sealed record EtcdConnectionOptions(
 /// <param name="Interface">Name or address of the underlay interface; empty: flanneld's own choice.</param>
 /// <param name="ExtraArguments">DEFAULT_FLANNEL_OPTIONS, split at blanks.</param>
 public sealed record FlannelOptions(string Binary, string Interface, IReadOnlyList<string> ExtraArguments);
+
+/// <param name="Port">UDP port of the VXLAN of new encrypted networks.</param>
+/// <param name="Rotation">For how long this host uses its keys.</param>
+public sealed record EncryptionOptions(int Port, TimeSpan Rotation);
 
 /// <param name="Interval">How often Docker, etcd and the kernel are compared.</param>
 /// <param name="Linger">How long a network that Docker deleted from this host is kept, since its next container may start at once.</param>

@@ -67,6 +67,12 @@ internal static class Options
         DefaultText = "`flanneld` beside the daemon",
     };
 
+    public static readonly NumberOption EncryptionPort = new("ENCRYPTION_PORT", 8473, 1024, 65535,
+        "UDP port, {range}, of the VXLAN of networks with `--opt encrypted`. Nothing else may use it: neither unencrypted networks (8472) nor Docker's overlay (4789). A network keeps the port that it was created with. See [security](security.md#encrypted-networks).");
+
+    public static readonly SecondsOption EncryptionRotation = new("ENCRYPTION_ROTATION", 28_800, 30, 2_592_000,
+        "Seconds, {range}: for how long this host uses the same keys for them.");
+
     public static readonly ChoiceOption LoadBalancer = new("LOAD_BALANCER", "auto", ["auto", "ipvs", "nftables"],
         "`ipvs`, `nftables`, or `auto`: IPVS, and nftables where the kernel has no IPVS. See [Load balancing](load-balancing.md).");
 
@@ -223,6 +229,7 @@ internal static class Options
         },
         new("etcd", [EtcdEndpoints, EtcdCaFile, EtcdCertFile, EtcdKeyFile, EtcdUsername, EtcdPasswordFile, EtcdPrefix, EtcdRequestTimeout, EmbeddedEtcdPort]),
         new("flannel", [FlannelInterface, DefaultFlannelOptions, FlannelBinary]),
+        new("Encryption between hosts", [EncryptionPort, EncryptionRotation]),
         new("Load balancing", [LoadBalancer, LoadBalancerTcpIdleTimeout, LoadBalancerTcpFinTimeout, LoadBalancerUdpTimeout])
         {
             After = """

@@ -79,6 +79,10 @@ public static class KernelChecks
             (LoadBalancerPlane.Nftables, _, null) => Finding.Ok("load balancer", "nftables, as configured"),
             _ => throw new ArgumentOutOfRangeException(nameof(wanted), wanted, "no such plane"),
         };
+
+        // Nobody needs it who has no such network.
+        yield return Finding.Ok(
+            "encryption", features.Encryption is { } lack ? $"docker network create --opt encrypted is refused here: {lack}" : "this kernel has what --opt encrypted needs");
     }
 
     private static IEnumerable<Finding> OfSettings(KernelFacts facts, LoadBalancerPlane? plane)

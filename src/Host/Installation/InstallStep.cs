@@ -42,10 +42,10 @@ public abstract record InstallStep
         public override int GetHashCode() => Text.GetHashCode(StringComparison.Ordinal);
     }
 
-    /// <summary>What the daemon keeps in the kernel as long as it is installed, networks or none.</summary>
+    /// <summary>What the daemon keeps in the kernel as long as it is installed, networks or none, and what one that was killed may have left there.</summary>
     public sealed record ClearKernel : InstallStep
     {
-        public override string Text => "take FlannelFlow's load balancer out of the kernel (IPVS services, nftables tables, iptables chains)";
+        public override string Text => "take FlannelFlow's load balancer and encryption out of the kernel (IPVS services, nftables tables, iptables chains, IPsec)";
     }
 
     internal static Run Running(params string[] command) => new(command);

@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 using FlannelFlow.Linux.Firewall;
+using FlannelFlow.Linux.Ipsec;
 using FlannelFlow.Linux.LoadBalancing;
 
 namespace FlannelFlow.Host.Installation;
@@ -98,6 +99,7 @@ public sealed class Installer(CommandRunner runner)
                 break;
             case InstallStep.ClearKernel:
                 await LoadBalancers.ClearAsync(runner, ct);
+                await XfrmNetlink.ClearHostAsync(ct);
                 break;
             case InstallStep.Run { MayFail: true } run:
                 if (await runner.RunAsync(run.Command[0], [.. run.Command.Skip(1)], null, ct) is { ExitCode: not 0 } result)

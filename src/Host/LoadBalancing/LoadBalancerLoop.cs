@@ -120,8 +120,8 @@ public sealed class LoadBalancerLoop(
         if (text == _settled) return _progress.Seen([], state);
 
         var steps = BalancingPlan.Of(wanted, frames, await balancer.ReadAsync(ct), await marks.ListAsync(ct), balancing.SchedulerOf, lingering);
-        drift.BalancersLooked(text == _held
-            ? [.. steps.Select(step => (new Difference(DriftKind.LoadBalancer, step.Key, $"the kernel's load balancers were changed by another hand: {step.Key}"), step.Start.DefinitionId))]
+        drift.LoopLooked(DriftKind.LoadBalancer, text == _held
+            ? [.. steps.Select(step => (new Difference(DriftKind.LoadBalancer, step.Key, $"the kernel's load balancers were changed by another hand: {step.Key}"), (string?)step.Start.DefinitionId))]
             : []);
         if (steps.IsEmpty) _held = text;
         foreach (var step in steps.Where(step => !_failed.Contains(step.Key)))

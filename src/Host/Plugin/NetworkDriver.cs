@@ -1,19 +1,23 @@
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using FlannelFlow.Activities.Encryption;
 using FlannelFlow.Activities.Networks;
 using FlannelFlow.Cluster.Addressing;
+using FlannelFlow.Host.Encryption;
 using FlannelFlow.Workflows;
 
 namespace FlannelFlow.Host.Plugin;
 
 /// <summary>Docker's NetworkDriver calls: each is checked, begins a workflow and answers what the workflow answered.</summary>
 /// <remarks>No handler asks Docker anything: dockerd holds locks, or does not serve its API yet, while it waits for the answer.</remarks>
-public sealed class NetworkDriver(IPluginWorkflows workflows, HostNetworks networks, ReconcileOptions reconcile)
+public sealed class NetworkDriver(
+    IPluginWorkflows workflows, HostNetworks networks, KernelEncryption encryption, ReconcileOptions reconcile, EncryptionOptions encrypting)
 {
     /// <summary>Driver options that AllocateNetwork adds; Swarm keeps them with the network, so they outlive etcd.</summary>
     private const string VniOption = "flannelflow.vni";
     private const string PoolOption = "flannelflow.pool";
+    private const string EncryptedPortOption = "flannelflow.encrypted-port";
 
     /// <summary>
     /// A stopping container waits for DeleteEndpoint, and Docker can do nothing about one that fails. What is left after this, such as the release of
@@ -24,28 +28,31 @@ public sealed class NetworkDriver(IPluginWorkflows workflows, HostNetworks netwo
     private const string GenericOptions = "com.docker.network.generic";
     private const string MtuOption = "com.docker.network.driver.mtu";
 
-    /// <summary>Of Docker's overlay driver. To take it and not do it would be worse than any other option that is passed over.</summary>
+    /// <summary>Of Docker's overlay driver, which takes it whatever its value. To take it and not do it would be worse than any other option that is passed over.</summary>
     private const string EncryptedOption = "encrypted";
 
     public async Task<AllocateNetworkAnswer> AllocateNetworkAsync(AllocateNetworkRequest request, PluginCall call, CancellationToken ct)
     {
         var networkId = Id(request.NetworkID, nameof(request.NetworkID));
         var pool = SinglePool(networkId, request.IPv4Data, request.IPv6Data);
-        var options = request.Options ?? new Dictionary<string, string>();
-        RefuseEncrypted(networkId, options.ContainsKey(EncryptedOption));
-        var output = await workflows.RunAsync(
-            new StartWorkflow("network-allocate", $"network-allocate/{networkId}/{call.RequestId}", new JsonObject
-            {
-                ["NetworkId"] = networkId,
-                ["Pool"] = pool.ToString(),
-                ["RequestedVni"] = Number(options, VniOption, 1, AddressSpaceOptions.VniMax),
-            }),
-            ct);
-        return new AllocateNetworkAnswer(new Dictionary<string, string>(options)
+        var options = new Dictionary<string, string>(request.Options ?? new Dictionary<string, string>());
+        // Docker's replay after a leader change: the network is there, and this host's kernel is of no account to the others'.
+        var encryptedPort = await EncryptedPortAsync(networkId, options, isNew: !options.ContainsKey(EncryptedPortOption), ct);
+        var input = new JsonObject
+        {
+            ["NetworkId"] = networkId,
+            ["Pool"] = pool.ToString(),
+            ["RequestedVni"] = Number(options, VniOption, 1, AddressSpaceOptions.VniMax),
+        };
+        if (encryptedPort > 0) input["EncryptedPort"] = encryptedPort;
+        var output = await workflows.RunAsync(new StartWorkflow("network-allocate", $"network-allocate/{networkId}/{call.RequestId}", input), ct);
+        var answer = new Dictionary<string, string>(options)
         {
             [PoolOption] = pool.ToString(),
             [VniOption] = output.Number("vni").ToString(CultureInfo.InvariantCulture),
-        });
+        };
+        if (encryptedPort > 0) answer[EncryptedPortOption] = encryptedPort.ToString(CultureInfo.InvariantCulture);
+        return new AllocateNetworkAnswer(answer);
     }
 
     public async Task<EmptyAnswer> FreeNetworkAsync(NetworkRequest request, PluginCall call, CancellationToken ct)
@@ -62,7 +69,7 @@ public sealed class NetworkDriver(IPluginWorkflows workflows, HostNetworks netwo
         var networkId = Id(request.NetworkID, nameof(request.NetworkID));
         var pool = SinglePool(networkId, request.IPv4Data, request.IPv6Data);
         var options = Generic(request.Options);
-        RefuseEncrypted(networkId, options.ContainsKey(EncryptedOption));
+        var encryptedPort = await EncryptedPortAsync(networkId, options, isNew: true, ct);
         var mtu = Number(options, MtuOption, 68, 65_535);
         if (networks.Find(networkId) is not null && await ResumesAsync(networkId, mtu, ct))
             return new EmptyAnswer();
@@ -70,7 +77,7 @@ public sealed class NetworkDriver(IPluginWorkflows workflows, HostNetworks netwo
         // lingers, or dockerd died without deleting it) is never undone by a failing step.
         var definition = networks.Find(networkId) is null ? "network-create" : "network-restore";
         await workflows.RunAsync(
-            FabricStart.Of(definition, networkId, pool, Number(options, VniOption, 1, AddressSpaceOptions.VniMax), mtu),
+            FabricStart.Of(definition, networkId, pool, Number(options, VniOption, 1, AddressSpaceOptions.VniMax), mtu, encryptedPort),
             ct);
         return new EmptyAnswer();
     }
@@ -197,14 +204,22 @@ public sealed class NetworkDriver(IPluginWorkflows workflows, HostNetworks netwo
             : throw new BadCallException($"IPv4Data[0].Pool: {problem}");
     }
 
-    private static void RefuseEncrypted(string networkId, bool isAsked)
+    /// <summary>The UDP port of an encrypted network: the one that it was allocated with, or this host's. 0: the network is not encrypted.</summary>
+    /// <param name="isNew">To the cluster, or to this host, whose kernel then must be able to.</param>
+    /// <exception cref="PluginRefusalException">This host's kernel cannot.</exception>
+    private async Task<int> EncryptedPortAsync(string networkId, Dictionary<string, string> options, bool isNew, CancellationToken ct)
     {
-        if (isAsked)
+        if (!options.ContainsKey(EncryptedOption)) return 0;
+        if (isNew && await encryption.FindTroubleAsync(ct) is { } trouble)
         {
             throw new PluginRefusalException(
-                $"network {networkId}: --opt {EncryptedOption}: FlannelFlow does not encrypt what goes between hosts; create the network without it, " +
-                "and have the hosts' own network encrypt (docs/security.md)");
+                $"network {networkId}: --opt {EncryptedOption}: {trouble}. Load it on each host (modprobe esp4), or create the network without this option");
         }
+
+        var port = Number(options, EncryptedPortOption, 1024, 65_535);
+        return VxlanPorts.OwnerOf(port) is { } owner
+            ? throw new PluginRefusalException($"network {networkId}: option {EncryptedPortOption}: {port} is the port of {owner}")
+            : port > 0 ? port : encrypting.Port;
     }
 
     private static Dictionary<string, string> Generic(IReadOnlyDictionary<string, JsonElement>? options)
@@ -228,7 +243,7 @@ public sealed class NetworkDriver(IPluginWorkflows workflows, HostNetworks netwo
     }
 
     /// <summary>The value of a driver option; 0 where it is not given.</summary>
-    private static int Number(IReadOnlyDictionary<string, string> options, string name, int from, int to)
+    private static int Number(Dictionary<string, string> options, string name, int from, int to)
     {
         if (!options.TryGetValue(name, out var text) || string.IsNullOrEmpty(text))
             return 0;

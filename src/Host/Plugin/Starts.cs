@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using FlannelFlow.Activities.Networks;
 using FlannelFlow.Cluster.Addressing;
 using FlannelFlow.Workflows;
 
@@ -10,17 +11,27 @@ public static class FabricStart
     /// <param name="definition">network-create or network-restore.</param>
     /// <param name="vni">0: the cluster's choice.</param>
     /// <param name="mtu">0: the fabric's.</param>
-    public static StartWorkflow Of(string definition, string networkId, IPv4Network pool, int vni, int mtu) => new(
-        definition,
-        $"{definition}/{networkId}",
-        new JsonObject
+    /// <param name="encryptedPort">0: the network is not encrypted.</param>
+    public static StartWorkflow Of(string definition, string networkId, IPv4Network pool, int vni, int mtu, int encryptedPort)
+    {
+        var input = new JsonObject
         {
             ["NetworkId"] = networkId,
             ["Pool"] = pool.ToString(),
             ["RequestedVni"] = vni,
             ["Mtu"] = mtu,
-        },
-        JoinPolicy.WhileOpen);
+        };
+        // Only where it is: a definition that does not know of encryption is then refused, not run without it.
+        if (encryptedPort > 0) input["EncryptedPort"] = encryptedPort;
+        return new StartWorkflow(definition, $"{definition}/{networkId}", input, JoinPolicy.WhileOpen);
+    }
+
+    /// <summary>The network as this host carries it.</summary>
+    public static StartWorkflow Restore(HostNetwork network)
+    {
+        ArgumentNullException.ThrowIfNull(network);
+        return Of("network-restore", network.NetworkId, network.Pool, network.Vni, network.Mtu, network.EncryptedPort);
+    }
 
     /// <summary>Docker has deleted the network from this host.</summary>
     public static StartWorkflow Idle(string networkId) => new(

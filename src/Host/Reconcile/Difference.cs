@@ -24,7 +24,7 @@ public sealed record Difference(DriftKind Kind, string Subject, string Text)
         DriftKind.EndpointGone or DriftKind.AddressUnused or DriftKind.VethLeft => DriftScope.Endpoints,
         DriftKind.NetworkGone => DriftScope.Networks,
         DriftKind.NetworkOver => DriftScope.Configuration,
-        DriftKind.Flanneld or DriftKind.Device or DriftKind.Rules or DriftKind.NetworkRecords or DriftKind.DeviceLeft or DriftKind.LoadBalancer => DriftScope.Fabric,
+        DriftKind.Flanneld or DriftKind.Device or DriftKind.Rules or DriftKind.NetworkRecords or DriftKind.DeviceLeft or DriftKind.LoadBalancer or DriftKind.Encryption => DriftScope.Fabric,
         DriftKind.EndpointUnclaimed or DriftKind.EndpointDetached or DriftKind.EndpointWithoutVeth => DriftScope.Ports,
     };
 }

@@ -14,6 +14,9 @@ public sealed class DriftBook : IDisposable
 {
     public const string MeterName = "FlannelFlow.Drift";
     private const int Remembered = 50;
+
+    /// <summary>What loops of their own look at.</summary>
+    private static readonly ImmutableArray<DriftKind> LoopKinds = [DriftKind.LoadBalancer, DriftKind.Encryption];
     private static readonly TimeSpan FirstPause = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan LongestPause = TimeSpan.FromMinutes(10);
 
@@ -46,13 +49,15 @@ public sealed class DriftBook : IDisposable
             var now = _time.GetUtcNow();
             (_looked, _trouble) = (trouble is null ? now : _looked, trouble);
             foreach (var difference in found) SeenLocked(difference, now);
-            if (trouble is null) EndLocked(found, isOfBalancers: false, now);
+            if (trouble is null) EndLocked(found, loop: null, now);
             return [.. _entries.Values.Where(entry => entry.Looks >= 2 && entry.Difference.Mend is not null && now >= entry.DueAt).Select(entry => entry.Difference)];
         }
     }
 
-    /// <summary>What the loop of the load balancers found to have drifted, and mends at once by the workflows that are named; what is not among it is gone.</summary>
-    public void BalancersLooked(IReadOnlyCollection<(Difference Difference, string Workflow)> found)
+    /// <summary>
+    /// What a loop of its own (<see cref="LoopKinds"/>) found to have drifted, and mends at once, by the workflows that are named; what is not among it is gone.
+    /// </summary>
+    public void LoopLooked(DriftKind loop, IReadOnlyCollection<(Difference Difference, string? Workflow)> found)
     {
         lock (_gate)
         {
@@ -64,7 +69,7 @@ public sealed class DriftBook : IDisposable
                 _entries[difference.Key].Workflow = workflow;
             }
 
-            EndLocked(found.Select(one => one.Difference), isOfBalancers: true, now);
+            EndLocked(found.Select(one => one.Difference), loop, now);
         }
     }
 
@@ -119,12 +124,15 @@ public sealed class DriftBook : IDisposable
         _found.Add(1, new KeyValuePair<string, object?>("kind", difference.Kind.ToString()));
     }
 
-    private void EndLocked(IEnumerable<Difference> standing, bool isOfBalancers, DateTimeOffset now)
+    /// <param name="loop">Whose differences may have ended; null: those of the comparison of all.</param>
+    private void EndLocked(IEnumerable<Difference> standing, DriftKind? loop, DateTimeOffset now)
     {
         var seen = standing.Select(difference => difference.Key).ToHashSet(StringComparer.Ordinal);
-        foreach (var entry in _entries.Values.Where(entry => entry.Difference.Kind == DriftKind.LoadBalancer == isOfBalancers && !seen.Contains(entry.Difference.Key)).ToList())
+        foreach (var entry in _entries.Values.Where(entry => LoopOf(entry.Difference.Kind) == loop && !seen.Contains(entry.Difference.Key)).ToList())
             GoneLocked(entry, now);
     }
+
+    private static DriftKind? LoopOf(DriftKind kind) => LoopKinds.Contains(kind) ? kind : null;
 
     private void GoneLocked(Entry entry, DateTimeOffset now)
     {

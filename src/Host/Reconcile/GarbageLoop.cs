@@ -62,6 +62,6 @@ public sealed class GarbageLoop(
     private static bool IsOfNetworks(GarbageKind kind) => kind switch
     {
         GarbageKind.UnusedPool or GarbageKind.PoolWithoutNetwork or GarbageKind.RecordsWithoutPool or GarbageKind.NetworkWithoutPool or GarbageKind.Vni => true,
-        GarbageKind.GoneHost or GarbageKind.DesertedAddresses or GarbageKind.DesertedPool => false,
+        GarbageKind.GoneHost or GarbageKind.KeysOfGoneHost or GarbageKind.DesertedAddresses or GarbageKind.DesertedPool => false,
     };
 }

@@ -128,7 +128,7 @@ public static class HostComparison
         else if (!etcd.Fabric.Configured.Contains(of.Pool)) yield return Broken(DriftKind.NetworkRecords, "config", "etcd does not have its flannel configuration");
 
         Difference Broken(DriftKind kind, string part, string text) =>
-            new(kind, $"{of.NetworkId} {part}", $"network {of.NetworkId}: {text}") { Mend = FabricStart.Of("network-restore", of.NetworkId, of.Pool, of.Vni, of.Mtu) };
+            new(kind, $"{of.NetworkId} {part}", $"network {of.NetworkId}: {text}") { Mend = FabricStart.Restore(of) };
     }
 
     /// <summary>Of an endpoint in a container. The worst that is wrong with it, or null.</summary>

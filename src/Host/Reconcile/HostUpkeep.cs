@@ -67,7 +67,7 @@ public sealed class HostUpkeep(
     public async Task<string?> RestoreNetworkAsync(string networkId, CancellationToken ct)
     {
         if (networks.Find(networkId) is not { IdleSince: null } network) return null;
-        return (await runtime().StartAsync(FabricStart.Of("network-restore", network.NetworkId, network.Pool, network.Vni, network.Mtu), ct)).Value;
+        return (await runtime().StartAsync(FabricStart.Restore(network), ct)).Value;
     }
 
     public async Task<int> ResyncDockerAsync(CancellationToken ct)

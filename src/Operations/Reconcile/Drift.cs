@@ -44,6 +44,9 @@ public enum DriftKind
 
     /// <summary>A service's load balancer, in the kernel.</summary>
     LoadBalancer,
+
+    /// <summary>IPsec of encrypted networks, in the kernel.</summary>
+    Encryption,
 }
 
 /// <param name="Kind">A <see cref="DriftKind"/>.</param>

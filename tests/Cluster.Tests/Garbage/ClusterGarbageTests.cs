@@ -56,12 +56,12 @@ public sealed class ClusterGarbageTests : IClassFixture<EtcdProcess>, IDisposabl
     [Fact]
     public async Task FormerName_IsTakenAtOnce_UnlessAnotherHostMayHaveItNow()
     {
-        string[] left = [_keys.HostSign("n2"), _keys.DockerContainer("n2", "c2"), _keys.HostWorkflows("n2") + "w1", _keys.HostRequests("n2") + "r1"];
+        string[] left = [_keys.HostSign("n2"), _keys.DockerContainer("n2", "c2"), _keys.HostWorkflows("n2") + "w1", _keys.HostRequests("n2") + "r1", _keys.EncryptionOf("n2")];
         await PutAsync([.. left, _keys.DockerContainer("n21", "c3")]);
         await PutRecordAsync("10.77.0.12");
         Assert.False(await _collector.TakeFormerNameAsync("n2", "10.77.0.13", Ct));
         Assert.False(await _collector.TakeFormerNameAsync("n2", "", Ct));
-        Assert.Equal(6, (await KeysAsync()).Split(' ').Length);
+        Assert.Equal(7, (await KeysAsync()).Split(' ').Length);
         Assert.True(await _collector.TakeFormerNameAsync("n2", "10.77.0.12", Ct));
         Assert.Equal("docker/containers/n21/c3", await KeysAsync());
 
@@ -74,6 +74,19 @@ public sealed class ClusterGarbageTests : IClassFixture<EtcdProcess>, IDisposabl
         Assert.Equal("docker/containers/n21/c3", await KeysAsync());
 
         Task PutRecordAsync(string underlay) => _etcd.Store.PutAsync(_keys.Host("n2"), MirrorJson.Write(new HostRecord("n2", "1", underlay, 1)), EtcdLeaseId.None, Ct);
+    }
+
+    [Fact]
+    public async Task Keys_OfAHostWhoseDaemonIsAway_StayForADay_AsItsKernelMayGoOn()
+    {
+        await PutAsync(_keys.EncryptionOf("n2"), _keys.EncryptionOf("n20"), _keys.Host("n20"));
+        Assert.Equal("", await DueAsync());
+        _clock.Now += TimeSpan.FromHours(23);
+        Assert.Equal("", await DueAsync());
+        _clock.Now += TimeSpan.FromHours(1);
+        Assert.Equal("KeysOfGoneHost n2", await DueAsync());
+        Assert.True(await TakeAsync("KeysOfGoneHost n2"));
+        Assert.Equal("encryption/n20 hosts/n20", await KeysAsync());
     }
 
     [Fact]

@@ -202,7 +202,7 @@ public abstract class Lab : IAsyncLifetime
         await Task.WhenAll(_hosts.Select(host => host.TryShAsync(
             "kill -9 $(cat /run/flannelflow.lab.pid) $(pgrep -x flanneld); while [ -d /proc/$(cat /run/flannelflow.lab.pid) ]; do sleep .05; done; " +
             "for l in $(ip -br link | grep -oE '^(ffbr|ffvip|ffv|ffc|flannel)[.0-9a-f]*'); do ip link del $l; done; " +
-            "nft delete table inet flannelflow; nft delete table ip flannelflow-nat; " +
+            "nft delete table inet flannelflow; nft delete table ip flannelflow-nat; ip xfrm policy flush; ip xfrm state flush; " +
             "iptables -S DOCKER-USER | grep flannelflow | sed 's/^-A/-D/' | while read -r rule; do iptables $rule; done; " +
             "rm -rf /var/lib/flannelflow/networks /var/lib/flannelflow/journal.db* /var/lib/flannelflow/crashed-at-*")));
         await EtcdctlAsync("del", "/", "--prefix");

@@ -143,6 +143,14 @@ public sealed class PingLoop(Container container, string file)
     /// <summary>Ends the loop, not before so many were answered; fails if a packet was lost.</summary>
     public async Task EndWithoutLossAsync(int atLeast) => Assert.Equal(0, await EndAsync(atLeast));
 
+    /// <summary>Ends the loop, not before so many were answered; fails if one that was sent before the last answered one was not. However slow the hosts are.</summary>
+    public async Task EndWithoutGapAsync(int atLeast)
+    {
+        await EndAsync(atLeast);
+        var answered = Regex.Matches(await container.ExecAsync("cat", file), @"seq=(\d+)").Select(seq => int.Parse(seq.Groups[1].Value, CultureInfo.InvariantCulture)).ToHashSet();
+        Assert.Equal([], Enumerable.Range(0, answered.Max()).Where(seq => !answered.Contains(seq)));
+    }
+
     /// <summary>Ends the loop, not before so many were answered; how many were lost.</summary>
     public async Task<int> EndAsync(int atLeast)
     {
