@@ -73,6 +73,7 @@ public sealed class ConfigurationTests
     [InlineData("OTEL_EXPORTER_OTLP_ENDPOINT=http://a:1;OTEL_EXPORTER_OTLP_TIMEOUT=soon", "OTEL_EXPORTER_OTLP_TIMEOUT: \"soon\" is not a number of milliseconds")]
     [InlineData("OTEL_EXPORTER_OTLP_ENDPOINT=http://a:1;OTEL_EXPORTER_OTLP_HEADERS=token", "OTEL_EXPORTER_OTLP_HEADERS: \"token\" is not of the form NAME=VALUE")]
     [InlineData("ENCRYPTION_PORT=8472", "ENCRYPTION_PORT: 8472 is that of unencrypted networks")]
+    [InlineData("ENCRYPTION_PORT=7946", "ENCRYPTION_PORT: 7946 is that of Docker's gossip between nodes")]
     [InlineData("ENCRYPTION_PORT=4789", "ENCRYPTION_PORT: 4789 is that of Docker's overlay networks")]
     [InlineData("ENCRYPTION_ROTATION=1", "ENCRYPTION_ROTATION: \"1\" is not a number of seconds from 30 to 2592000")]
     [InlineData("OTEL_TRACES_EXPORTER=zipkin", "OTEL_TRACES_EXPORTER: \"zipkin\" is neither otlp nor none")]

@@ -153,7 +153,7 @@ public sealed class ConfigurationReader(IConfiguration configuration)
     private int EncryptionPort()
     {
         var port = Number(Options.EncryptionPort);
-        if (VxlanPorts.OwnerOf(port) is { } owner)
+        if (ClearPorts.OwnerOf(port) is { } owner)
             _problems.Add(string.Create(CultureInfo.InvariantCulture, $"ENCRYPTION_PORT: {port} is that of {owner}"));
         return port;
     }

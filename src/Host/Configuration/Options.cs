@@ -68,7 +68,7 @@ internal static class Options
     };
 
     public static readonly NumberOption EncryptionPort = new("ENCRYPTION_PORT", 8473, 1024, 65535,
-        "UDP port, {range}, of the VXLAN of networks with `--opt encrypted`. Nothing else may use it: neither unencrypted networks (8472) nor Docker's overlay (4789). A network keeps the port that it was created with. See [security](security.md#encrypted-networks).");
+        "UDP port, {range}, of the VXLAN of networks with `--opt encrypted`. Nothing else may use it: neither unencrypted networks (8472) nor Docker (4789, 7946). A network keeps the port that it was created with. See [security](security.md#encrypted-networks).");
 
     public static readonly SecondsOption EncryptionRotation = new("ENCRYPTION_ROTATION", 28_800, 30, 2_592_000,
         "Seconds, {range}: for how long this host uses the same keys for them.");

@@ -217,7 +217,7 @@ public sealed class NetworkDriver(
         }
 
         var port = Number(options, EncryptedPortOption, 1024, 65_535);
-        return VxlanPorts.OwnerOf(port) is { } owner
+        return ClearPorts.OwnerOf(port) is { } owner
             ? throw new PluginRefusalException($"network {networkId}: option {EncryptedPortOption}: {port} is the port of {owner}")
             : port > 0 ? port : encrypting.Port;
     }
