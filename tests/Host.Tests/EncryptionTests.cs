@@ -153,6 +153,32 @@ public sealed class EncryptionTests
     }
 
     [Fact]
+    public void RecordOfADeadHost_WhoseAddressAnotherHas_IsPassedOver()
+    {
+        var cluster = new Cluster(3, seed: 11);
+        cluster.UntilQuiet();
+        foreach (var dead in new[] { "a-dead-host", "z-dead-host" })
+            cluster.Etcd = cluster.Etcd.With(dead, (cluster.Records["h1"] with { Host = dead }).ToJson());
+        cluster.Pass(EpochPlan.Pause);
+        cluster[1].Reboot();
+        cluster.UntilQuiet();
+        cluster.AllReach();
+        Assert.Equal(4, cluster[0].Kernel.Associations.Count);
+    }
+
+    [Fact]
+    public void Association_WhoseSpiIsTaken_ComesByAnotherEpoch()
+    {
+        var other = new Cluster(2, seed: 12);
+        other.UntilQuiet();
+        var cluster = new Cluster(2, seed: 12);
+        foreach (var (_, destination, spi) in other[0].Kernel.Associations) cluster[0].Kernel.Foreign.Add((destination, spi));
+        cluster.UntilQuiet();
+        cluster.AllReach();
+        Assert.Empty(other[0].Kernel.Associations.Intersect(cluster[0].Kernel.Associations));
+    }
+
+    [Fact]
     public void AnyOrderOfEvents_EndsWithAllSendingToAll()
     {
         for (var seed = 100; seed < 130; seed++)
@@ -292,6 +318,9 @@ public sealed class EncryptionTests
     {
         public HashSet<Association> Associations { get; } = [];
 
+        /// <summary>Of another program.</summary>
+        public HashSet<(System.Net.IPAddress Destination, uint Spi)> Foreign { get; } = [];
+
         public List<IpsecPolicy> Policies { get; } = [];
     }
 
@@ -391,6 +420,9 @@ public sealed class EncryptionTests
         {
             switch (change)
             {
+                case IpsecChange.AddAssociation { Association: var (_, destination, spi) } when Kernel.Foreign.Contains((destination, spi)):
+                    _keys.Used(change);
+                    break;
                 case IpsecChange.AddAssociation add:
                     _cluster.Use(Name, add.Association);
                     Assert.True(Kernel.Associations.Add(add.Association), $"{add.Association} is there already");

@@ -186,9 +186,11 @@ public sealed class EncryptionLoop(
                 _keys.Used(change);
                 logger.LogDebug("{Change}", change.Act);
             }
-            else if (_failed.Add(change.Act))
+            else
             {
-                logger.LogWarning("encryption between hosts: {Reason}", result.Message);
+                // Another association of this host has its SPI: a new epoch brings another.
+                if (result.ErrnoName == "EEXIST") _keys.Used(change);
+                if (_failed.Add(change.Act)) logger.LogWarning("encryption between hosts: {Reason}", result.Message);
             }
         }
     }

@@ -135,11 +135,15 @@ public static class EncryptionPlan
         bool IsNewest(OwnEpoch own) => own == view.Own[^1];
     }
 
-    /// <summary>The others whose record can be used, by name.</summary>
+    /// <summary>
+    /// The others, by name. Of several with one address, all but the one with the newest keys are gone: a machine took over the address of a dead one, or came
+    /// back under another name.
+    /// </summary>
     private static IEnumerable<EncryptionRecord> PeersOf(EncryptionView view, IPv4Address address) => view.Records!
         .Where(record => record.Host != view.Host && record.Address != address)
         .OrderBy(record => record.Host, StringComparer.Ordinal)
-        .DistinctBy(record => record.Address);
+        .GroupBy(record => record.Address)
+        .Select(same => same.MaxBy(record => record.Epochs[^1].Since)!);
 
     /// <summary>The newest last, where this host's epochs count first.</summary>
     private static IEnumerable<(OwnEpoch Own, Epoch Theirs)> Pairs(EncryptionView view, EncryptionRecord peer) =>

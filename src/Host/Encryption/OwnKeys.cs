@@ -26,7 +26,7 @@ internal sealed class OwnKeys(string host, TimeSpan rotation, Func<int, byte[]> 
             : EpochPlan.Begin([], random(Epoch.SecretSize), now);
     }
 
-    /// <summary>A key that the kernel has, or may have, taken.</summary>
+    /// <summary>A key that the kernel has, or may have, taken, or never will.</summary>
     public void Used(IpsecChange change)
     {
         if (change is IpsecChange.AddAssociation add) _added.Add(add.Association);
