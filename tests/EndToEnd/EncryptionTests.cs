@@ -101,6 +101,31 @@ public sealed class EncryptionTests(ThreeHosts lab) : IAsyncLifetime
     }
 
     [Fact(Explicit = true)]
+    public async Task ConfigurationWithoutItsPort_BringsNothingUpInClear_AndIsMended()
+    {
+        await lab.CreateNetworkAsync("secret", "--opt", "encrypted");
+        var (a, b) = (await lab[1].StartAsync("s1", "secret"), await lab[2].StartAsync("s2", "secret"));
+        var toB = await b.AddressAsync();
+        await UntilReachesAsync(a, toB);
+
+        var (key, config) = await ConfigAsync();
+        Assert.Contains($",\"Port\":{Port}", config, StringComparison.Ordinal);
+        await lab.EtcdctlAsync("put", key, config.Replace($",\"Port\":{Port}", "", StringComparison.Ordinal));
+        var mark = lab[1].LogMark();
+        await lab[1].ShAsync($"pkill -x flanneld; ip link del flannel.{await VniAsync("secret")}");
+        await lab[1].UntilLogAsync(mark, $"etcd gave its flanneld UDP port {PlainPort} instead of {Port}: taking it down", 60);
+        await Wait.UntilAsync("the configuration has its port", 60, async () => (await ConfigAsync()).Config is var now && now == config ? null : now);
+        await UntilReachesAsync(a, toB);
+        await UntilReachesAsync(b, await a.AddressAsync());
+
+        async Task<(string Key, string Config)> ConfigAsync()
+        {
+            var (found, text) = (await lab.EtcdAsync()).Single(pair => pair.Key.EndsWith("/config", StringComparison.Ordinal));
+            return (found, text);
+        }
+    }
+
+    [Fact(Explicit = true)]
     public async Task Restart_Rotation_ForeignHand_AndReboot_CutNothingThatTheyNeedNot()
     {
         var before = await lab.SnapshotAsync();
@@ -181,7 +206,7 @@ public sealed class EncryptionTests(ThreeHosts lab) : IAsyncLifetime
     /// <returns>How many of three echo requests came to the container.</returns>
     private async Task<int> ForgeAsync(string network, Container to, int port)
     {
-        var (vni, address) = ((await lab[1].DockerAsync("network", "inspect", "-f", "{{index .Options \"flannelflow.vni\"}}", network)).Trim(), await to.AddressAsync());
+        var (vni, address) = (await VniAsync(network), await to.AddressAsync());
         var mac = (await to.Host.ShAsync($"cat /sys/class/net/flannel.{vni}/address")).Trim();
         var heard = await EchosAsync();
         try
@@ -203,6 +228,9 @@ public sealed class EncryptionTests(ThreeHosts lab) : IAsyncLifetime
             return int.Parse(lines[1][Array.IndexOf(lines[0], "InEchos")], CultureInfo.InvariantCulture);
         }
     }
+
+    private async Task<string> VniAsync(string network) =>
+        (await lab[1].DockerAsync("network", "inspect", "-f", "{{index .Options \"flannelflow.vni\"}}", network)).Trim();
 
     private async Task<string> SwitchAsync(string script) => (await lab.CommandAsync(["switch", "sh", "-c", script])).Checked();
 

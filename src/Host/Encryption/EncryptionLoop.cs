@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Security.Cryptography;
 using FlannelFlow.Activities.Encryption;
+using FlannelFlow.Activities.Flannel;
 using FlannelFlow.Activities.Networks;
 using FlannelFlow.Cluster.Addressing;
 using FlannelFlow.Cluster.Encryption;
@@ -28,6 +29,7 @@ public sealed class EncryptionLoop(
     KernelEncryption kernel,
     EncryptionRecords records,
     HostNetworks networks,
+    FlannelProcesses flannel,
     RouteNetlink netlink,
     DriftBook drift,
     FlannelFlowOptions options,
@@ -71,6 +73,8 @@ public sealed class EncryptionLoop(
     /// <summary>As long as there are encrypted networks here.</summary>
     private async Task KeepAsync(CancellationToken ct)
     {
+        foreach (var endpoint in options.Etcd.Endpoints.Select(endpoint => new Uri(endpoint)).Where(endpoint => endpoint.Scheme != Uri.UriSchemeHttps && !endpoint.IsLoopback))
+            logger.LogWarning("encryption between hosts: {Endpoint} is not https: whoever reads what goes there has the keys", endpoint.GetLeftPart(UriPartial.Authority));
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(ct);
         var following = FollowAsync(stop.Token);
         try
@@ -113,6 +117,7 @@ public sealed class EncryptionLoop(
 
     private async Task LookAsync(CancellationToken ct)
     {
+        await EndClearDevicesAsync(ct);
         var state = _state;
         if (state is not null) _keys.Open(state, time.GetUtcNow());
         EncryptionView view;
@@ -139,6 +144,21 @@ public sealed class EncryptionLoop(
         if (_keys.Advance(steps, view.Associations, time.GetUtcNow()) is not { } happened) return;
         logger.LogInformation("{What}", happened);
         _look.Raise();
+    }
+
+    /// <summary>
+    /// A device at another port than its network's sends in clear: flanneld found that port in etcd, where another hand, or a daemon that knows nothing of
+    /// encryption, wrote it. What is missing then, network-restore makes anew, and writes the port into etcd before.
+    /// </summary>
+    private async Task EndClearDevicesAsync(CancellationToken ct)
+    {
+        foreach (var network in networks.All.Where(network => network.IsEncrypted))
+        {
+            if (await netlink.FindLinkAsync(network.VxlanDevice, ct) is not { Vxlan.Port: var port } || port == network.EncryptedPort) continue;
+            logger.LogError("network {Network} is encrypted, and etcd gave its flanneld UDP port {Port} instead of {Wanted}: taking it down", network.NetworkId, port, network.EncryptedPort);
+            await flannel.StopAsync(network.Pool, ct);
+            await netlink.DeleteLinkAsync(network.VxlanDevice, ct);
+        }
     }
 
     private async Task<EncryptionView> ReadAsync(XfrmNetlink xfrm, ImmutableSortedSet<int> ports, EncryptionState? state, CancellationToken ct) => new()
