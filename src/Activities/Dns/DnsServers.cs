@@ -162,7 +162,8 @@ public sealed class DnsServers(
     private SandboxModel ModelOf(SandboxFacts facts) => new(
         facts.Networks,
         facts.IsOursOnly ? UpstreamChoice.Of(facts.Servers, hostFile.Current, facts.IsInternal) : [UpstreamChoice.DockersResolver],
-        facts.NdotsSet && facts.IsOursOnly);
+        facts.NdotsSet && facts.IsOursOnly,
+        HasOtherNames: !facts.IsOursOnly);
 
     /// <summary>A network that was just made may not be in the names yet; until it is, Docker's resolver knows more.</summary>
     private bool Knows(SandboxFacts facts)

@@ -50,6 +50,7 @@ public sealed class NameIndex
     {
         private readonly Dictionary<string, SortedSet<uint>> _addresses = new(StringComparer.Ordinal);
         private readonly Dictionary<uint, string> _names = [];
+        private readonly Dictionary<uint, SortedSet<uint>> _tasksOfVips = [];
         private readonly string _name = Lower(network.Name);
 
         public void Add(NamedService service, ServiceNames names)
@@ -61,7 +62,9 @@ public sealed class NameIndex
                 if (names.Vip is { } vip) own.Add(Wire(vip));
             }
 
-            if (names.Vip is { } address) _names.TryAdd(Wire(address), $"{Lower(service.Name)}.{_name}");
+            if (names.Vip is not { } address) return;
+            _names.TryAdd(Wire(address), $"{Lower(service.Name)}.{_name}");
+            _tasksOfVips[Wire(address)] = Of(TasksOf(service.Name));
         }
 
         public void Add(NamedContainer container, ContainerNames names, NamedService? service)
@@ -83,7 +86,8 @@ public sealed class NameIndex
             network.Id,
             _name,
             _addresses.ToDictionary(pair => pair.Key, pair => pair.Value.ToArray(), StringComparer.Ordinal),
-            _names);
+            _names,
+            [.. _tasksOfVips.Where(vip => vip.Value.Count == 0).Select(vip => vip.Key)]);
 
         private void Put(string name, uint address, bool gives)
         {

@@ -38,6 +38,7 @@ public static class NameResolver
     /// <summary>Looks a name up in levels; the first level with an address decides.</summary>
     /// <param name="name">Lower case, without a dot at its end.</param>
     /// <param name="networks">Of the sandbox, in Docker's order.</param>
+    /// <param name="served">Names with nothing ready behind them have no address; otherwise a service's is its VIP in any case.</param>
     /// <remarks>
     /// Names of containers, services and networks may hold dots. So a.b.c is, in this order (moby: daemon/libnetwork/sandbox.go ResolveName):
     /// <list type="number">
@@ -46,12 +47,12 @@ public static class NameResolver
     /// <item>a in the network b.c.</item>
     /// </list>
     /// </remarks>
-    public static NameAnswer Find(ReadOnlySpan<char> name, ImmutableArray<NetworkNames> networks, MatchMode mode)
+    public static NameAnswer Find(ReadOnlySpan<char> name, ImmutableArray<NetworkNames> networks, MatchMode mode, bool served = false)
     {
         var known = false;
-        var level = Level(name, default, networks, mode, ref known);
+        var level = Level(name, default, networks, mode, served, ref known);
         for (var dot = name.LastIndexOf('.'); level.IsEmpty && dot > 0; dot = name[..dot].LastIndexOf('.'))
-            level = Level(name[..dot], name[(dot + 1)..], networks, mode, ref known);
+            level = Level(name[..dot], name[(dot + 1)..], networks, mode, served, ref known);
         return !level.IsEmpty ? new(NameKind.Found, level) : new(known ? NameKind.NoAddress : NameKind.Unknown, default);
     }
 
@@ -68,7 +69,7 @@ public static class NameResolver
 
     /// <param name="only">The network's name; empty: any network.</param>
     private static ReadOnlyMemory<uint> Level(
-        ReadOnlySpan<char> name, ReadOnlySpan<char> only, ImmutableArray<NetworkNames> networks, MatchMode mode, ref bool known)
+        ReadOnlySpan<char> name, ReadOnlySpan<char> only, ImmutableArray<NetworkNames> networks, MatchMode mode, bool served, ref bool known)
     {
         ReadOnlyMemory<uint> found = default;
         foreach (var network in networks)
@@ -76,7 +77,7 @@ public static class NameResolver
             if (!only.IsEmpty && !only.SequenceEqual(network.Name)) continue;
             if (!network.TryFind(name, out var addresses)) continue;
             known = true;
-            if (addresses.Length == 0) continue;
+            if (addresses.Length == 0 || (served && !network.IsServed(addresses))) continue;
             if (found.IsEmpty) found = addresses;
             else found = found.ToArray().Union(addresses).ToArray();
             if (mode == MatchMode.FirstNetwork) break;

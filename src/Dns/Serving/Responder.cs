@@ -65,15 +65,15 @@ public sealed class Responder(NameBoard board, DnsOptions options, SandboxModel 
                 return Response.Answered;
             }
 
-            var found = NameResolver.Find(query.Name, view.Networks, options.Mode);
+            var found = NameResolver.Find(query.Name, view.Networks, options.Mode, served: view.Sandbox.HasOtherNames);
             if (found.Kind == NameKind.Found && query.Type is RecordType.A or RecordType.Any)
             {
                 length = Answer.Addresses(query, found.Addresses.Span, options.Ttl, random, answer, size);
                 return Response.Answered;
             }
 
-            // Known, but not with such a record. An upstream must never be asked: it would say that there is no such name at all.
-            if (found.Kind != NameKind.Unknown) return Empty(query, ResponseCode.NoError, answer, out length);
+            // Known, but not with such a record. An upstream must never be asked: it would say that there is no such name at all. Unless it may know more.
+            if (found.Kind == NameKind.Found || (found.Kind == NameKind.NoAddress && !view.Sandbox.HasOtherNames)) return Empty(query, ResponseCode.NoError, answer, out length);
             if (view.Sandbox.NdotsSet && query.Type is RecordType.A or RecordType.Aaaa && !query.Name.Contains('.'))
                 return Empty(query, ResponseCode.NoError, answer, out length);
         }

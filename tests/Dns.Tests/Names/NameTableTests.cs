@@ -69,6 +69,22 @@ public sealed class NameTableTests
         Assert.Equal(expected, Wire.Outcome(Wire.Respond(Table.Snapshot, sandbox, MatchMode.FirstNetwork, Wire.Question(name, RecordType.A))));
     }
 
+    /// <summary>As a service that is being moved from overlay has it: Docker's resolver, the upstream, knows its tasks there.</summary>
+    [Theory]
+    [InlineData("web", "vip:web@blue")]
+    [InlineData("tasks.api", "api.1.ddd@blue + api.2.eee@blue")]
+    [InlineData("idle", "?")]
+    [InlineData("idle.blue", "?")]
+    [InlineData("tasks.idle", "?")]
+    [InlineData("gone", "?")]
+    [InlineData("nothing", "?")]
+    public void NetworksOfOtherDriversToo_WhatHasNothingReadyHere_IsAskedOfDocker(string name, string expected)
+    {
+        var sandbox = new SandboxModel(Table.NetworksOf("B"), [Wire.Upstream], NdotsSet: false, HasOtherNames: true);
+        Assert.Equal(Table.Addresses(expected), Wire.Outcome(Wire.Respond(Table.Snapshot, sandbox, MatchMode.FirstNetwork, Wire.Question(name, RecordType.A))));
+        Assert.Equal(expected == "?" ? "?" : "-", Wire.Outcome(Wire.Respond(Table.Snapshot, sandbox, MatchMode.FirstNetwork, Wire.Question(name, RecordType.Aaaa))));
+    }
+
     [Fact]
     public void NoUpstream_UnknownName_DoesNotExist()
     {
