@@ -47,7 +47,7 @@ public sealed class InstallPlanTests
                 "docker plugin enable flannelflow:latest",
                 "write /var/lib/flannelflow/plugin.installed",
                 "write /etc/docker/daemon.json",
-                "systemctl reload docker",
+                new InstallStep.ReloadDocker("flannelflow").Text,
             ],
             names);
         Assert.Contains("ETCD_ENDPOINTS=http://10.0.0.1:2379", steps.OfType<InstallStep.Write>().First().Content, StringComparison.Ordinal);
@@ -90,12 +90,12 @@ public sealed class InstallPlanTests
         var wrapper = Plain with { Wrapper = true };
         var steps = InstallPlan.Install(Installed with { DaemonJson = """{"live-restore":true}""" }, wrapper, Unit);
         Assert.Equal(
-            ["write /etc/docker/daemon.json.before-flannelflow", "write /etc/docker/daemon.json", "systemctl reload docker"],
+            ["write /etc/docker/daemon.json.before-flannelflow", "write /etc/docker/daemon.json", new InstallStep.ReloadDocker("flannelflow").Text],
             steps.Select(step => step.Text.Split('\n')[0]));
         Assert.Equal("""{"live-restore":true}""", ((InstallStep.Write)steps[0]).Content);
 
         steps = InstallPlan.Install(Installed with { DaemonJson = "{}", HasDaemonJsonBackup = true }, wrapper, Unit);
-        Assert.Equal(["write /etc/docker/daemon.json", "systemctl reload docker"], steps.Select(step => step.Text.Split('\n')[0]));
+        Assert.Equal(["write /etc/docker/daemon.json", new InstallStep.ReloadDocker("flannelflow").Text], steps.Select(step => step.Text.Split('\n')[0]));
 
         var refused = Assert.Throws<InvalidDataException>(() => InstallPlan.Install(Installed with { DaemonJson = "{,}" }, wrapper, Unit));
         Assert.StartsWith("/etc/docker/daemon.json: it is not JSON: line 1: ", refused.Message, StringComparison.Ordinal);
@@ -128,7 +128,7 @@ public sealed class InstallPlanTests
         var (steps, _) = InstallPlan.Uninstall(facts, purge: true, force: false);
         Assert.Equal(
             [
-                "write /etc/docker/daemon.json", "systemctl reload docker", "delete /etc/docker/daemon.json",
+                "write /etc/docker/daemon.json", new InstallStep.ReloadDocker("runc").Text, "delete /etc/docker/daemon.json",
                 "docker plugin disable -f flannelflow:latest", "docker plugin rm -f flannelflow:latest",
                 "write /run/systemd/system/flannelflow.service.d/stop-all.conf", "systemctl daemon-reload",
                 "systemctl disable --now flannelflow",
@@ -146,6 +146,27 @@ public sealed class InstallPlanTests
         (steps, _) = InstallPlan.Uninstall(Installed with { IsPackage = true }, purge: false, force: false);
         Assert.Contains(steps, step => step.Text == "delete /usr/lib/flannelflow/current");
         Assert.DoesNotContain(steps, step => step.Text is "delete /usr/lib/flannelflow" or "delete /usr/bin/flannelflow" or "delete /var/lib/flannelflow");
+    }
+
+    /// <summary>Found by tests/campaigns/moving: without it, Docker could not send a task its stop signal any more, and killed it after ten seconds.</summary>
+    [Fact]
+    public void Uninstall_TasksThatTheWrapperStarted_KeepIt_UntilTheNextUninstall()
+    {
+        var facts = Installed with { DaemonJson = DockerSettings.WithWrapper(null, "/x"), WrappedServices = ["web"] };
+        var (steps, _) = InstallPlan.Uninstall(facts, purge: false, force: false);
+        var texts = steps.Select(step => step.Text).ToList();
+        string[] kept =
+        [
+            "install -D /usr/lib/flannelflow/current/flannelflow-runc /usr/lib/flannelflow/left/flannelflow-runc",
+            "ln -sfn left /usr/lib/flannelflow/current.new", "mv -T /usr/lib/flannelflow/current.new /usr/lib/flannelflow/current",
+            "delete /usr/bin/flannelflow", "find /usr/lib/flannelflow -mindepth 1 -maxdepth 1 ! -name left ! -name current -exec rm -r {} +",
+        ];
+        Assert.Equal(kept, texts.Skip(texts.IndexOf(kept[0])).Take(kept.Length));
+        Assert.DoesNotContain("delete /usr/lib/flannelflow", texts);
+
+        var left = new HostFacts { Program = "/tmp/unpacked", Version = "0.2.0", IsCopied = false, ProgramsPlugin = "p2", CurrentVersion = InstallPlan.Left };
+        Assert.DoesNotContain(InstallPlan.Uninstall(left with { WrappedServices = ["web"] }, purge: false, force: false).Steps, step => step.Text.Contains("/usr/lib/flannelflow", StringComparison.Ordinal));
+        Assert.Contains(InstallPlan.Uninstall(left, purge: false, force: false).Steps, step => step.Text == "delete /usr/lib/flannelflow");
     }
 
     [Theory]

@@ -49,7 +49,7 @@ internal static class InstallCommand
                 var facts = await installer.FactsAsync(AppContext.BaseDirectory, ct);
                 var (steps, refusals) = InstallPlan.Uninstall(facts, parsed.GetValue(purge), parsed.GetValue(force));
                 if (refusals.Count > 0) return await RefuseAsync(console, refusals);
-                return await MakeAsync(console, installer, steps, parsed.GetValue(DryRun), "FlannelFlow is gone from this host; what it leaves: the kernel modules that are loaded.", ct);
+                return await MakeAsync(console, installer, steps, parsed.GetValue(DryRun), $"FlannelFlow is gone from this host; what it leaves: the kernel modules that are loaded{WrapperLeft(facts)}.", ct);
             }
             catch (Exception e) when (e is InvalidDataException or CommandException or IOException or UnauthorizedAccessException)
             {
@@ -58,6 +58,10 @@ internal static class InstallCommand
         });
         return command;
     }
+
+    private static string WrapperLeft(HostFacts facts) => facts.WrappedServices.Concat(facts.WrappedContainers).ToList() is { Count: > 0 } names
+        ? $", and in {InstallPlan.Home} the runtime wrapper, which only passes on, as Docker needs it to stop what was started with it: {string.Join(", ", names)} (docker service update --force makes tasks anew; then delete that folder)"
+        : "";
 
     private static async Task<int> ApplyAsync(
         ParseResult parsed, IReadOnlyDictionary<string, string> options, bool wrapper, bool mustBeInstalled, CancellationToken ct, string? to = null)
@@ -71,7 +75,7 @@ internal static class InstallCommand
             var program = to is null ? AppContext.BaseDirectory : Path.Combine(InstallPlan.Home, to);
             if (!Directory.Exists(program)) return await RefuseAsync(console, [$"version {to} is not on this host; here are: {string.Join(", ", Versions())}"]);
             var facts = await installer.FactsAsync(program, ct);
-            if (mustBeInstalled && facts.CurrentVersion is null) return await RefuseAsync(console, ["FlannelFlow is not installed on this host; flannelflow install does that"]);
+            if (mustBeInstalled && facts.CurrentVersion is null or InstallPlan.Left) return await RefuseAsync(console, ["FlannelFlow is not installed on this host; flannelflow install does that"]);
             if (ProblemsOf(facts, options) is { Count: > 0 } problems) return await RefuseAsync(console, problems);
             var unit = await File.ReadAllTextAsync(Path.Combine(program, "flannelflow.service"), ct);
             var steps = InstallPlan.Install(facts, new InstallOptions(wrapper, options), unit);
@@ -131,9 +135,9 @@ internal static class InstallCommand
     }
 
     private static IEnumerable<string> Versions() => Directory.Exists(InstallPlan.Home)
-        ? Directory.EnumerateDirectories(InstallPlan.Home).Select(folder => Path.GetFileName(folder)).Where(name => name != "current").Order(StringComparer.Ordinal)
+        ? Directory.EnumerateDirectories(InstallPlan.Home).Select(folder => Path.GetFileName(folder)).Where(name => name is not ("current" or InstallPlan.Left)).Order(StringComparer.Ordinal)
         : [];
 
     /// <summary>A minute and a half: the daemon's start waits for its etcd, and docker plugin create packs a folder.</summary>
-    private static Installer NewInstaller() => new(new CommandRunner(TimeProvider.System) { Timeout = TimeSpan.FromSeconds(90) });
+    private static Installer NewInstaller() => new(new CommandRunner(TimeProvider.System) { Timeout = TimeSpan.FromSeconds(90) }, TimeProvider.System);
 }

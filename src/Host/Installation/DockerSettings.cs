@@ -8,6 +8,7 @@ namespace FlannelFlow.Host.Installation;
 public static class DockerSettings
 {
     public const string Runtime = "flannelflow";
+    public const string DockersRuntime = "runc";
     private const string Runtimes = "runtimes";
     private const string DefaultRuntime = "default-runtime";
     private static readonly JsonSerializerOptions Written = new() { WriteIndented = true, Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
@@ -46,7 +47,7 @@ public static class DockerSettings
     public static string WithDockersRuntime(string? text)
     {
         var settings = Parse(WithoutWrapper(text) ?? text);
-        settings[DefaultRuntime] = "runc";
+        settings[DefaultRuntime] = DockersRuntime;
         return Print(settings);
     }
 

@@ -45,8 +45,11 @@ public sealed record HostFacts
     /// <summary>Docker networks of our driver, by name.</summary>
     public IReadOnlyList<string> Networks { get; init; } = [];
 
-    /// <summary>Containers of whatever network that Docker would start with our runtime wrapper, by name.</summary>
+    /// <summary>Plain containers of whatever network that Docker would start with our runtime wrapper, by name.</summary>
     public IReadOnlyList<string> WrappedContainers { get; init; } = [];
+
+    /// <summary>Services whose tasks run here, and were started with our runtime wrapper, by name.</summary>
+    public IReadOnlyList<string> WrappedServices { get; init; } = [];
 }
 
 public enum PluginState

@@ -10,6 +10,9 @@ public static class InstallPlan
     public const string Home = "/usr/lib/flannelflow";
     public const string Current = Home + "/current";
     public const string Link = "/usr/bin/flannelflow";
+
+    /// <summary>In place of a version, what an uninstall leaves of it: the runtime wrapper, as long as Docker has containers that were started with it.</summary>
+    public const string Left = "left";
     public const string EnvironmentFile = "/etc/flannelflow/flannelflow.env";
     public const string UnitFile = "/etc/systemd/system/flannelflow.service";
     public const string ModulesFile = "/etc/modules-load.d/flannelflow.conf";
@@ -23,9 +26,6 @@ public static class InstallPlan
     private const string StopAllFile = "/run/systemd/system/flannelflow.service.d/stop-all.conf";
     private const UnixFileMode Public = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.OtherRead;
     private const UnixFileMode Private = UnixFileMode.UserRead | UnixFileMode.UserWrite;
-
-    /// <summary>SIGHUP: dockerd reads its runtimes again, and goes on.</summary>
-    private static readonly InstallStep ReloadDocker = InstallStep.Running("systemctl", "reload", "docker");
 
     /// <summary>Of those that a kernel may have as modules. Not all kernels have all.</summary>
     internal static readonly string[] ModuleNames =
@@ -90,7 +90,7 @@ public static class InstallPlan
         }
 
         if (refusals.Count > 0) return ([], refusals);
-        var steps = wrapper;
+        var steps = wrapper.ToList();
         if (facts.Plugin == PluginState.Enabled) steps.Add(InstallStep.Running("docker", "plugin", "disable", "-f", Plugin));
         if (facts.Plugin != PluginState.Missing) steps.Add(InstallStep.Running("docker", "plugin", "rm", "-f", Plugin));
         if (facts.Unit is not null)
@@ -108,7 +108,11 @@ public static class InstallPlan
         steps.Add(new InstallStep.ClearKernel());
         if (facts.Modules is not null) steps.Add(new InstallStep.Delete(ModulesFile));
         if (facts.HasDaemonJsonBackup) steps.Add(new InstallStep.Delete(DaemonJsonBackup));
-        if (facts.IsPackage)
+        if (facts.WrappedServices.Count > 0 || (wrapper.Count > 0 && facts.WrappedContainers.Count > 0))
+        {
+            steps.AddRange(WrapperLeft(facts));
+        }
+        else if (facts.IsPackage)
         {
             // The rest is dpkg's, which knows nothing of this link.
             if (facts.CurrentVersion is not null) steps.Add(new InstallStep.Delete(Current));
@@ -144,15 +148,27 @@ public static class InstallPlan
         if (Changed(facts, json => DockerSettings.WithWrapper(json, Wrapper)) is not { } with) yield break;
         if (facts is { DaemonJson: { } before, HasDaemonJsonBackup: false }) yield return new InstallStep.Write(DaemonJsonBackup, before, Public);
         yield return new InstallStep.Write(DaemonJson, with, Public);
-        yield return ReloadDocker;
+        yield return new InstallStep.ReloadDocker(DockerSettings.Runtime);
     }
 
     private static IEnumerable<InstallStep> WrapperOut(HostFacts facts)
     {
         if (Changed(facts, DockerSettings.WithoutWrapper) is not { } without) yield break;
         yield return new InstallStep.Write(DaemonJson, DockerSettings.WithDockersRuntime(facts.DaemonJson), Public);
-        yield return ReloadDocker;
+        yield return new InstallStep.ReloadDocker(DockerSettings.DockersRuntime);
         yield return without.Length == 0 ? new InstallStep.Delete(DaemonJson) : new InstallStep.Write(DaemonJson, without, Public);
+    }
+
+    /// <summary>Docker stops a container, and runs commands in it, with the runtime that started it: without it, it could only kill its process.</summary>
+    private static IEnumerable<InstallStep> WrapperLeft(HostFacts facts)
+    {
+        if (facts.CurrentVersion is null or Left) yield break;
+        yield return InstallStep.Running("install", "-D", Wrapper, $"{Home}/{Left}/{Path.GetFileName(Wrapper)}");
+        yield return InstallStep.Running("ln", "-sfn", Left, Current + ".new");
+        yield return InstallStep.Running("mv", "-T", Current + ".new", Current);
+        if (facts.IsPackage) yield break;
+        if (facts.IsLinked) yield return new InstallStep.Delete(Link);
+        yield return InstallStep.Running("find", Home, "-mindepth", "1", "-maxdepth", "1", "!", "-name", Left, "!", "-name", Path.GetFileName(Current), "-exec", "rm", "-r", "{}", "+");
     }
 
     private static string? Changed(HostFacts facts, Func<string?, string?> change)

@@ -42,6 +42,13 @@ public abstract record InstallStep
         public override int GetHashCode() => Text.GetHashCode(StringComparison.Ordinal);
     }
 
+    /// <summary>SIGHUP: dockerd reads its runtimes again, and goes on. systemctl does not wait for that, and what follows may delete the file.</summary>
+    /// <param name="Runtime">Its default one by then.</param>
+    public sealed record ReloadDocker(string Runtime) : InstallStep
+    {
+        public override string Text => $"have Docker read its settings again (systemctl reload docker), until its default runtime is {Runtime}";
+    }
+
     /// <summary>What the daemon keeps in the kernel as long as it is installed, networks or none, and what one that was killed may have left there.</summary>
     public sealed record ClearKernel : InstallStep
     {

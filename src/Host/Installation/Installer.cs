@@ -9,8 +9,11 @@ using FlannelFlow.Linux.LoadBalancing;
 namespace FlannelFlow.Host.Installation;
 
 /// <summary>Finds the facts on a host, and makes the steps of a plan.</summary>
-public sealed class Installer(CommandRunner runner)
+public sealed class Installer(CommandRunner runner, TimeProvider time)
 {
+    private static readonly TimeSpan ReloadPatience = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan ReloadPause = TimeSpan.FromMilliseconds(100);
+
     private const string DriverFilter = "driver=" + InstallPlan.Plugin;
 
     /// <summary>Of a whole program.</summary>
@@ -55,6 +58,7 @@ public sealed class Installer(CommandRunner runner)
         var target = $"{InstallPlan.Home}/{version}";
         var unitState = await ShowUnitAsync(ct);
         var hasDocker = Find("docker") is not null;
+        var (wrappedContainers, wrappedServices) = hasDocker ? await WrappedAsync(ct) : ([], []);
         return new HostFacts
         {
             Program = program,
@@ -76,7 +80,8 @@ public sealed class Installer(CommandRunner runner)
             InstalledPlugin = Read(InstallPlan.PluginRecord)?.Trim(),
             ProgramsPlugin = DigestOf(Path.Combine(program, "plugin")),
             Networks = hasDocker ? await LinesAsync(["network", "ls", "--filter", DriverFilter, "--format", "{{.Name}}"], ct) : [],
-            WrappedContainers = hasDocker ? await WrappedContainersAsync(ct) : [],
+            WrappedContainers = wrappedContainers,
+            WrappedServices = wrappedServices,
         };
     }
 
@@ -97,6 +102,9 @@ public sealed class Installer(CommandRunner runner)
                 if (Directory.Exists(delete.Path) && LinkTarget(delete.Path) is null) Directory.Delete(delete.Path, recursive: true);
                 else File.Delete(delete.Path);
                 break;
+            case InstallStep.ReloadDocker reload:
+                await ReloadDockerAsync(reload.Runtime, ct);
+                break;
             case InstallStep.ClearKernel:
                 await LoadBalancers.ClearAsync(runner, ct);
                 await XfrmNetlink.ClearHostAsync(ct);
@@ -108,6 +116,16 @@ public sealed class Installer(CommandRunner runner)
             case InstallStep.Run run:
                 await runner.RunCheckedAsync(run.Command[0], [.. run.Command.Skip(1)], null, ct);
                 break;
+        }
+    }
+
+    private async Task ReloadDockerAsync(string runtime, CancellationToken ct)
+    {
+        await runner.RunCheckedAsync("systemctl", ["reload", "docker"], null, ct);
+        for (var began = time.GetTimestamp(); await LinesAsync(["info", "--format", "{{.DefaultRuntime}}"], ct) is var found && !found.Contains(runtime); await Task.Delay(ReloadPause, time, ct))
+        {
+            if (time.GetElapsedTime(began) > ReloadPatience)
+                throw new IOException($"Docker's default runtime is {string.Join(' ', found)}, not {runtime}, {ReloadPatience.TotalSeconds} s after systemctl reload docker; its log says why");
         }
     }
 
@@ -142,16 +160,19 @@ public sealed class Installer(CommandRunner runner)
             : PluginState.Missing;
     }
 
-    private async Task<IReadOnlyList<string>> WrappedContainersAsync(CancellationToken ct)
+    private async Task<(IReadOnlyList<string> Containers, IReadOnlyList<string> Services)> WrappedAsync(CancellationToken ct)
     {
         while (true)
         {
             var all = await ContainersAsync(ct);
-            if (all.Count == 0) return [];
+            if (all.Count == 0) return ([], []);
             try
             {
-                var runtimes = await LinesAsync(["inspect", "--format", "{{json .HostConfig.Runtime}} {{.Name}} {{index .Config.Labels \"com.docker.swarm.task.id\"}}", .. all], ct);
-                return [.. runtimes.Select(line => line.Split(' ', 3)).Where(fields => fields[0] == $"\"{DockerSettings.Runtime}\"" && fields[^1].Length == 0).Select(fields => fields[1].TrimStart('/'))];
+                var runtimes = await LinesAsync(["inspect", "--format", "{{json .HostConfig.Runtime}} {{.State.Running}} {{.Name}} {{index .Config.Labels \"com.docker.swarm.service.name\"}}", .. all], ct);
+                var wrapped = runtimes.Select(line => line.Split(' ', 4)).Where(fields => fields[0] == $"\"{DockerSettings.Runtime}\"").ToList();
+                return (
+                    [.. wrapped.Where(fields => fields[3].Length == 0).Select(fields => fields[2].TrimStart('/'))],
+                    [.. wrapped.Where(fields => fields[3].Length > 0 && fields[1] == "true").Select(fields => fields[3]).Distinct()]);
             }
             catch (CommandException)
             {
