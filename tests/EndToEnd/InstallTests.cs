@@ -88,17 +88,10 @@ public sealed class InstallTests(FreshMachines lab)
         Assert.Equal("works", await lab[1].ShAsync("docker run --rm lab:latest echo works"));
     }
 
-    private static async Task UnpackAsync(LabHost host)
+    private async Task UnpackAsync(LabHost host)
     {
-        // Out of this machine's files into the host's: a host sees them, but not what is below /tmp, which its systemd clears.
-        var pack = Run.Tarball is { } tarball ? $"cat '{tarball}'" : $"tar c -C '{Run.Daemon}' --transform 's,^\\.,flannelflow,' .";
-        var unpack = $"tar x{(Run.Tarball is null ? "" : "z")} -C /root && mv /root/flannelflow-* {Unpacked} 2>/dev/null; test -x {Unpacked}/flannelflow";
-        using var shell = Process.Start(new ProcessStartInfo("sh", ["-c", $"{pack} | '{Run.LabScript}' exec {host.Number} sh -c \"$0\"", unpack])
-        {
-            Environment = { ["LAB"] = host.LabFolder },
-        })!;
-        await shell.WaitForExitAsync(Run.Ct);
-        Assert.Equal(0, shell.ExitCode);
+        await lab.BringAsync(host);
+        await host.ShAsync($"cd /root && tar xzf flannelflow-*-linux-x64.tar.gz && mv flannelflow-*-linux-x64 {Unpacked}");
     }
 
     private async Task RunningAsync(int replicas) => await Wait.UntilAsync($"{replicas} tasks run", 120, async () =>

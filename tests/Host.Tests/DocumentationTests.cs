@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Text.RegularExpressions;
 using FlannelFlow.Host.Commands;
+using FlannelFlow.Tests;
 
 namespace FlannelFlow.Host.Tests;
 
@@ -24,6 +25,21 @@ public sealed partial class DocumentationTests
         var named = Pages.SelectMany(page => Commands(page, Span().Matches(Block().Replace(Repository.Read(page), "")).Select(span => span.Groups[1].Value))).ToList();
         Assert.True(named.Count > 30, $"{named.Count} names found");
         Assert.Empty(named.SelectMany(name => Parsed(name.Command).UnmatchedTokens.Select(token => $"{name.Page}: {name.Command}: {token}")));
+    }
+
+    [Fact]
+    public void EveryLineOfAShellBlock_IsRun_OrItIsSaidWhatRunsIt()
+    {
+        Assert.Empty(Pages.Where(page => Block().Matches(Repository.Read(page)).Any(block => block.Value.TrimStart().StartsWith("```\n", StringComparison.Ordinal)))
+            .Select(page => $"{page}: a block that does not say its language; of commands it is sh"));
+        var written = Pages.SelectMany(page => DocumentedCommands.Of(Repository.Root, page)).Distinct().ToList();
+        var typed = DocumentedCommands.Typed.Select(each => new DocumentedLine(each.Page, each.Line)).ToList();
+        var elsewhere = DocumentedCommands.Elsewhere.Select(each => new DocumentedLine(each.Page, each.Line)).ToList();
+        Assert.Empty(written.Except(typed).Except(elsewhere).Select(line => $"not in tests/DocumentedCommands.cs: {line}"));
+        Assert.Empty(typed.Concat(elsewhere).Except(written).Select(line => $"in no document: {line}"));
+        Assert.Empty(typed.Concat(elsewhere).GroupBy(line => line).Where(same => same.Count() > 1).Select(same => $"twice in tests/DocumentedCommands.cs: {same.Key}"));
+        Assert.Empty(DocumentedCommands.Elsewhere.Where(each => each.By is { } by && !Repository.Read(by).Contains(each.Witness!, StringComparison.Ordinal))
+            .Select(each => $"{each.By} does not run any more: {each.Line}"));
     }
 
     [Fact]
@@ -62,7 +78,7 @@ public sealed partial class DocumentationTests
     /// <summary>As GitHub makes it of a heading.</summary>
     private static string Anchor(string heading) => NotOfAnchors().Replace(heading.Trim().ToLowerInvariant(), "").Replace(' ', '-');
 
-    [GeneratedRegex(@"^```[a-z]*\n(.*?)^```", RegexOptions.Singleline | RegexOptions.Multiline)]
+    [GeneratedRegex(@"^ *```[a-z]*\n(.*?)^ *```", RegexOptions.Singleline | RegexOptions.Multiline)]
     private static partial Regex Block();
 
     [GeneratedRegex("`([^`\n]+)`")]

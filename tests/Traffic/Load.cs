@@ -5,12 +5,13 @@ using System.Text;
 
 namespace FlannelFlow.Traffic;
 
-/// <summary>Clients of one address: each request succeeds with its whole answer, or fails; a failure is never tried again.</summary>
+/// <summary>Clients of one server: each request succeeds with its whole answer, or fails; a failure is never tried again.</summary>
+/// <param name="server">An address, or a name that each connection looks up, to go to the first address of the answer.</param>
 /// <remarks>
 /// But one: a request on a connection that was kept, to which not one octet was answered because the server had just closed it, goes once more on a new
 /// connection, as every HTTP client does (RFC 9112, 9.3.1).
 /// </remarks>
-internal sealed class Load(IPEndPoint server, TimeSpan download)
+internal sealed class Load(string server, int port, TimeSpan download)
 {
     /// <summary>TRAFFIC_PAUSE, in milliseconds: of each client between two requests.</summary>
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(Setting("TRAFFIC_PAUSE", 50));
@@ -109,7 +110,7 @@ internal sealed class Load(IPEndPoint server, TimeSpan download)
         var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         try
         {
-            await socket.ConnectAsync(server, ct);
+            await socket.ConnectAsync(await AddressAsync(ct), port, ct);
             return socket;
         }
         catch
@@ -118,6 +119,9 @@ internal sealed class Load(IPEndPoint server, TimeSpan download)
             throw;
         }
     }
+
+    private async ValueTask<IPAddress> AddressAsync(CancellationToken ct) =>
+        IPAddress.TryParse(server, out var address) ? address : (await Dns.GetHostAddressesAsync(server, AddressFamily.InterNetwork, ct))[0];
 
     /// <summary>Octets of the whole answer, the server's name, and whether it closes.</summary>
     private static async Task<(int Octets, string Server, bool Close)> AskAsync(Socket connection, string target, Action<int> got, CancellationToken ct)

@@ -8,7 +8,7 @@ using FlannelFlow.Traffic;
 //   traffic ask ADDRESS PORT TIMES                    prints the name of each server that answers; ends with 1 where one does not
 //   traffic rate ADDRESS PORT SECONDS                 connects and resets, one after the other; prints how many in a second
 //   traffic load ADDRESS PORT SHORT KEPT DOWNLOADS SECONDS
-//                                                     until SIGTERM or SIGINT; then a line of JSON with the counts
+//                                                     of a name, too, which each connection looks up; until SIGTERM or SIGINT; then a line of JSON with the counts
 //   traffic name SERVER PORT NAME                     until SIGTERM or SIGINT: a line for each change of the name's addresses (NameWatch)
 using var stop = new CancellationTokenSource();
 using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
@@ -22,11 +22,11 @@ switch (args)
         await new Server(Number(port), lateFile).RunAsync(stop.Token);
         return 0;
     case ["load", var address, var port, var shorts, var kept, var downloads, var seconds]:
-        Console.WriteLine(await new Load(new IPEndPoint(IPAddress.Parse(address), Number(port)), TimeSpan.FromSeconds(Number(seconds)))
+        Console.WriteLine(await new Load(address, Number(port), TimeSpan.FromSeconds(Number(seconds)))
             .RunAsync(Number(shorts), Number(kept), Number(downloads), stop.Token));
         return 0;
     case ["ask", var address, var port, var times]:
-        return await new Load(new IPEndPoint(IPAddress.Parse(address), Number(port)), TimeSpan.Zero).AskAsync(Number(times)) ? 0 : 1;
+        return await new Load(address, Number(port), TimeSpan.Zero).AskAsync(Number(times)) ? 0 : 1;
     case ["rate", var address, var port, var seconds]:
         Console.WriteLine(Rate.Measure(new IPEndPoint(IPAddress.Parse(address), Number(port)), TimeSpan.FromSeconds(Number(seconds))));
         return 0;

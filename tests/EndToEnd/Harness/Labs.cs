@@ -1,3 +1,5 @@
+using System.Diagnostics;
+
 namespace FlannelFlow.EndToEnd.Tests.Harness;
 
 public sealed class ThreeHosts : Lab
@@ -41,6 +43,20 @@ public sealed class FreshMachines : Lab
     protected override async Task UpAsync() => (await CommandAsync(["up", Text(Count), "--image", "--systemd", .. Run.WantsKernels ? ["--kernels"] : Array.Empty<string>()])).Checked();
 
     public Task InstalledAsync() => PluginsKnownAsync();
+
+    /// <summary>What build/package.sh made, or the published folder in its form, as a file in the host's /root.</summary>
+    public async Task BringAsync(LabHost host)
+    {
+        // Out of this machine's files into the host's: a host sees them, but not what is below /tmp, which its systemd clears.
+        var name = $"flannelflow-{(await File.ReadAllTextAsync(Path.Combine(Run.Daemon, "VERSION"), Run.Ct)).Trim()}-linux-x64";
+        var pack = Run.Tarball is { } tarball ? $"cat '{tarball}'" : $"tar c -C '{Run.Daemon}' --transform 's,^\\.,{name},' . | gzip -1";
+        using var shell = Process.Start(new ProcessStartInfo("sh", ["-c", $"{pack} | '{Run.LabScript}' exec {Text(host.Number)} sh -c 'cat >/root/{name}.tar.gz'"])
+        {
+            Environment = { ["LAB"] = host.LabFolder },
+        })!;
+        await shell.WaitForExitAsync(Run.Ct);
+        Assert.Equal(0, shell.ExitCode);
+    }
 
     /// <summary>What a host's file system has that the machine's had not, but for what systemd, Docker and logs write by themselves.</summary>
     public Task<string> WrittenAsync(LabHost host) => host.ShAsync(
