@@ -41,17 +41,23 @@ internal static partial class DocumentedCommands
 {
     private const string Image = "web:latest";
     private const string NewestWorkflow = "$(flannelflow workflows list | head -n 1 | cut -f 1)";
+    private const string NoNetworks = "test -z \"$(docker network ls -q --filter driver=flannelflow:latest)\"";
     private const string OpenDrain = "$(flannelflow drains list | head -n 1 | cut -f 1)";
 
     /// <summary>Of "slow", once it has clients that stay: those on host 1, whose clients they are.</summary>
     private const string DrainOfSlow = "$(flannelflow drains list | awk -F '\\t' '$2 == \"n1\" && $3 == \"slow\" && $11 > 0 {print $1; exit}')";
-    private static readonly int[] All = [1, 2, 3];
+
+    /// <summary>Hosts on which the tarball is installed; on the third it is the package.</summary>
+    private static readonly int[] Tarball = [1, 2];
+    private static readonly int[] Package = [3];
 
     /// <summary>In the order in which they are typed: a person installs, makes networks and services, looks, and leaves.</summary>
     public static IReadOnlyList<TypedLine> Typed { get; } =
     [
-        new("docs/install.md", "tar xzf flannelflow-*-linux-x64.tar.gz") { Hosts = All },
-        new("docs/install.md", "sudo flannelflow-*-linux-x64/flannelflow install --set ETCD_ENDPOINTS=http://10.0.0.1:2379 --runtime-wrapper", ("10.0.0.1", "10.77.0.1")) { Hosts = All },
+        new("docs/install.md", "tar xzf flannelflow-*-linux-x64.tar.gz") { Hosts = Tarball },
+        new("docs/install.md", "sudo flannelflow-*-linux-x64/flannelflow install --set ETCD_ENDPOINTS=http://10.0.0.1:2379 --runtime-wrapper", ("10.0.0.1", "10.77.0.1")) { Hosts = Tarball },
+        new("docs/install.md", "sudo apt install ./flannelflow_*_amd64.deb") { Hosts = Package },
+        new("docs/install.md", "sudo flannelflow install --set ETCD_ENDPOINTS=http://10.0.0.1:2379 --runtime-wrapper", ("10.0.0.1", "10.77.0.1")) { Hosts = Package },
 
         new("README.md", "docker network create -d flannelflow:latest --ipam-driver flannelflow:latest --attachable net1"),
         new("README.md", "docker run -d --name c1 --network net1 IMAGE", ("IMAGE", Image)),
@@ -62,9 +68,9 @@ internal static partial class DocumentedCommands
 
         new("docs/draining.md", "flannelflow drains list")
         {
-            Until = $"{{ docker service inspect slow || docker service create --name slow --network net1 --replicas 4 --stop-grace-period 300s {Image}; }} >/dev/null && " +
+            Until = $"{{ docker service inspect slow || docker service create --name slow --network net1 --replicas 4 --stop-grace-period 60s {Image}; }} >/dev/null && " +
                 "docker exec -d c1 traffic load $(docker service inspect -f '{{range .Endpoint.VirtualIPs}}{{.Addr}}{{end}}' slow | cut -d / -f 1) 80 0 0 12 600 && " +
-                "{ docker stop -t 300 $(docker ps -q --filter label=com.docker.swarm.service.name=slow | head -n 1) >/dev/null 2>&1 & }",
+                "{ docker stop -t 60 $(docker ps -q --filter label=com.docker.swarm.service.name=slow | head -n 1) >/dev/null 2>&1 & }",
             Says = "slow",
         },
         new("docs/draining.md", "flannelflow drains show ID", ("ID", DrainOfSlow)) { Says = "wait-for-connections" },
@@ -111,18 +117,23 @@ internal static partial class DocumentedCommands
         new("docs/runbook.md", "flannelflow workflows show ID", ("ID", NewestWorkflow)),
         new("docs/runbook.md", "flannelflow drift") { Says = "" },
 
+        new("docs/docker-names.md", "docker plugin disable -f flannelflow") { Hosts = Package },
+        new("docs/docker-names.md", "docker plugin set flannelflow FLANNELFLOW_HOLD_SECONDS=5") { Hosts = Package },
+        new("docs/docker-names.md", "docker plugin enable flannelflow") { Hosts = Package },
+
         new("docs/install.md", "sudo flannelflow-NEW-linux-x64/flannelflow upgrade")
         {
             Until = "cp -r flannelflow-[0-9]*-linux-x64 flannelflow-NEW-linux-x64 && echo 9.9.9 >flannelflow-NEW-linux-x64/VERSION",
-            Hosts = All,
+            Hosts = Tarball,
         },
-        new("docs/install.md", "sudo flannelflow upgrade --to OLD", ("OLD", "$(cat flannelflow-[0-9]*-linux-x64/VERSION)")) { Hosts = All },
+        new("docs/install.md", "sudo flannelflow upgrade --to OLD", ("OLD", "$(cat flannelflow-[0-9]*-linux-x64/VERSION)")) { Hosts = Tarball },
         new("docs/install.md", "sudo flannelflow uninstall")
         {
             Until = "docker service ls -q | xargs -r docker service rm >/dev/null; docker ps -aq | xargs -r docker rm -f >/dev/null; " +
-                "docker network ls -q --filter driver=flannelflow:latest | xargs -r docker network rm && test -z \"$(docker network ls -q --filter driver=flannelflow:latest)\"",
+                $"docker network ls -q --filter driver=flannelflow:latest | xargs -r docker network rm && {NoNetworks}",
         },
-        new("docs/install.md", "sudo flannelflow uninstall --purge") { Until = "test -z \"$(docker network ls -q --filter driver=flannelflow:latest)\"", Hosts = [2, 3] },
+        new("docs/install.md", "sudo flannelflow uninstall --purge") { Until = NoNetworks, Hosts = [2] },
+        new("docs/install.md", "sudo apt remove flannelflow", ("remove", "remove -y")) { Until = NoNetworks, Hosts = Package },
     ];
 
     private const string Developer = "on a developer's machine: ";

@@ -49,8 +49,20 @@ public sealed class FreshMachines : Lab
     {
         // Out of this machine's files into the host's: a host sees them, but not what is below /tmp, which its systemd clears.
         var name = $"flannelflow-{(await File.ReadAllTextAsync(Path.Combine(Run.Daemon, "VERSION"), Run.Ct)).Trim()}-linux-x64";
-        var pack = Run.Tarball is { } tarball ? $"cat '{tarball}'" : $"tar c -C '{Run.Daemon}' --transform 's,^\\.,{name},' . | gzip -1";
-        using var shell = Process.Start(new ProcessStartInfo("sh", ["-c", $"{pack} | '{Run.LabScript}' exec {Text(host.Number)} sh -c 'cat >/root/{name}.tar.gz'"])
+        await BringAsync(host, $"{name}.tar.gz", Run.Tarball is { } tarball ? $"cat '{tarball}'" : $"tar c -C '{Run.Daemon}' --transform 's,^\\.,{name},' . | gzip -1");
+    }
+
+    /// <summary>The package that build/package.sh made beside the tarball, as a file in the host's /root.</summary>
+    public Task BringPackageAsync(LabHost host)
+    {
+        var file = Directory.GetFiles(Path.GetDirectoryName(Run.Tarball)!, "*.deb").Single();
+        return BringAsync(host, Path.GetFileName(file), $"cat '{file}'");
+    }
+
+    /// <param name="made">Shell that writes it.</param>
+    private static async Task BringAsync(LabHost host, string file, string made)
+    {
+        using var shell = Process.Start(new ProcessStartInfo("sh", ["-c", $"{made} | '{Run.LabScript}' exec {Text(host.Number)} sh -c 'cat >/root/{file}'"])
         {
             Environment = { ["LAB"] = host.LabFolder },
         })!;
