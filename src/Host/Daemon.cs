@@ -297,6 +297,7 @@ public static class Daemon
         services.AddSingleton<DriftBook>().AddSingleton<SyncDemand>().AddSingleton<BalancingLooks>().AddSingleton<PictureReader>().AddSingleton<SandboxSweep>();
         services.AddSingleton<HostUpkeep>().AddSingleton<IHostUpkeep>(provider => provider.GetRequiredService<HostUpkeep>());
         services.AddHostedService<SyncLoop>();
+        services.AddHostedService<UndoingLoop>();
         services.AddSingleton(new GarbageOptions(options.Reconcile.GarbageAge)).AddSingleton<GarbageCollector>();
         services.AddHostedService<GarbageLoop>();
         services.AddHostedService<FormerNames>();
