@@ -79,7 +79,8 @@ public sealed class OutageTests(ThreeHosts lab) : IAsyncLifetime
         await lab.UntilSameAsync(before, 60, "etcd was killed and came back");
     }
 
-    [Fact]
+    /// <summary>Of tests/campaigns/end-to-end; ./test has the same fault among others (<see cref="FaultTests"/>).</summary>
+    [Fact(Explicit = true)]
     public async Task Dockerd_Killed_TheHostConvergesWithinOneRestartOfTheDaemon()
     {
         var (c1, c2) = await TwoContainersAsync();

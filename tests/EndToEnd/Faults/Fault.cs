@@ -14,9 +14,6 @@ internal sealed record Fault(string Group, string Name, Func<FaultScene, Task> I
     /// <summary>What a person does, where the drift list tells so; its command must contain this.</summary>
     public string? ByHand { get; init; }
 
-    /// <summary>Whether what is played is in the short form, which ./test runs.</summary>
-    public bool IsShort { get; init; }
-
     /// <summary>Within which all agrees again.</summary>
     public int Seconds { get; init; } = 120;
 }
@@ -152,11 +149,12 @@ internal static class AllFaults
             {
                 await scene.Host.LabAsync("boot", "--daemon");
                 await scene.NodeReadyAsync();
+                await scene.ContainerRunsAsync();
                 await scene.UntilFormerNameGoneAsync();
             },
             Seconds = 180,
         },
-        ByHand("the network's bridge: ip link del", scene => $"ip link del {scene.Bridge}", isShort: true),
+        ByHand("the network's bridge: ip link del", scene => $"ip link del {scene.Bridge}"),
         ByHand("the VXLAN device: ip link del", scene => $"ip link del {scene.Vxlan}"),
         ByHand("a container's veth from its bridge: ip link set nomaster", scene => $"ip link set {scene.Veth} nomaster"),
         ByHand("a container's veth: ip link del", scene => $"ip link del {scene.Veth}") with { ByHand = "docker restart c3" },
@@ -165,13 +163,13 @@ internal static class AllFaults
             $"bridge fdb show dev {scene.Vxlan} | awk '/dst/ {{print $1, $3}}' | while read mac dst; do bridge fdb del $mac dev {scene.Vxlan} dst $dst; done; ip neigh flush dev {scene.Vxlan} nud all"),
         ByHand("our rules in DOCKER-USER", _ => "iptables -S DOCKER-USER | grep flannelflow | sed 's/^-A/-D/' | while read -r rule; do iptables $rule; done"),
         ByHand("the rules of the isolation: nft delete table", _ => "nft delete table inet flannelflow"),
-        ByHand("the load balancers: ipvsadm -C, nft delete table", _ => "[ ! -s /proc/net/ip_vs ] || ipvsadm -C; nft list tables | grep -q 'table ip flannelflow' && nft delete table $(nft list tables | sed -n 's/^table \\(ip flannelflow[^ ]*\\).*/\\1/p' | head -n 1); true", isShort: true),
+        ByHand("the load balancers: ipvsadm -C, nft delete table", _ => "[ ! -s /proc/net/ip_vs ] || ipvsadm -C; nft list tables | grep -q 'table ip flannelflow' && nft delete table $(nft list tables | sed -n 's/^table \\(ip flannelflow[^ ]*\\).*/\\1/p' | head -n 1); true"),
         ByHand("flanneld's subnet file", scene => $"rm /var/lib/flannelflow/networks/{scene.PoolFolder}/subnet.env"),
         new(Hand, "all keys of the network in etcd: etcdctl del", async scene =>
         {
             foreach (var prefix in new[] { $"networks/{scene.PoolFolder}/", $"addresses/{scene.PoolFolder}/", $"address-space/pools/{scene.PoolFolder}", "address-space/vnis/" })
                 await scene.LabAsync("etcdctl", "del", "--prefix", $"/flannelflow/{prefix}");
-        }) { IsShort = true },
+        }),
         new(Hand, "the mirror of Docker in etcd: etcdctl del", scene => scene.LabAsync("etcdctl", "del", "--prefix", "/flannelflow/docker/")),
         new(Hand, "the journal, after a clean stop", async scene =>
         {
@@ -226,6 +224,7 @@ internal static class AllFaults
         {
             await scene.Host.LabAsync("boot", "--daemon");
             await scene.NodeReadyAsync();
+            await scene.ContainerRunsAsync();
         },
         Seconds = 180,
     };
@@ -243,6 +242,5 @@ internal static class AllFaults
         },
     };
 
-    private static Fault ByHand(string name, Func<FaultScene, string> command, bool isShort = false) =>
-        new(Hand, name, scene => scene.Host.ShAsync(command(scene))) { IsShort = isShort };
+    private static Fault ByHand(string name, Func<FaultScene, string> command) => new(Hand, name, scene => scene.Host.ShAsync(command(scene)));
 }

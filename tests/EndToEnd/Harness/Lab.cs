@@ -7,7 +7,7 @@ using System.Text.Json.Nodes;
 
 namespace FlannelFlow.EndToEnd.Tests.Harness;
 
-/// <summary>A lab of tests/lab/lab: hosts with a Docker Engine each, one swarm, one etcd (of FLANNELFLOW_ETCD_MEMBERS); FlannelFlow installed and running on every host.</summary>
+/// <summary>A lab of tests/lab/lab: hosts with a Docker Engine each, one swarm, one etcd; FlannelFlow installed and running on every host.</summary>
 /// <remarks>Ended with all that is in it when the fixture ends, and when this process is told to end. The hosts' logs stay in artifacts/logs.</remarks>
 public abstract class Lab : IAsyncLifetime
 {
@@ -29,6 +29,10 @@ public abstract class Lab : IAsyncLifetime
     protected virtual string Tools => "";
 
     protected virtual string DockerdOptions => "";
+
+    protected virtual int EtcdMembers => 1;
+
+    protected virtual string EtcdOptions => "";
 
     /// <summary>The one that is up: there is one at a time.</summary>
     internal static Lab? Current { get; private set; }
@@ -75,7 +79,7 @@ public abstract class Lab : IAsyncLifetime
     /// <summary>The hosts, and FlannelFlow on them.</summary>
     protected virtual async Task UpAsync()
     {
-        (await CommandAsync(["up", Text(Count), "--image", "--etcd-members", Run.EtcdMembers])).Checked();
+        (await CommandAsync(["up", Text(Count), "--image", "--etcd-members", Text(EtcdMembers)])).Checked();
         await Task.WhenAll(_hosts.Select(host => host.StartDaemonAsync()));
         await Task.WhenAll(_hosts.Select(async host => (await CommandAsync(["plugin-install", Text(host.Number)])).Checked()));
         await PluginsKnownAsync();
@@ -105,6 +109,7 @@ public abstract class Lab : IAsyncLifetime
             ["LAB"] = _folder,
             ["FLANNELFLOW_BIN"] = Run.Daemon,
             ["FLANNELFLOW_PLUGIN"] = Run.Plugin,
+            ["LAB_ETCD_OPTS"] = EtcdOptions,
             ["LAB_DAEMON_ENV"] = string.Join('\n', QuickDaemon.Concat(Run.DaemonEnvironment).Concat(daemonEnvironment ?? [])),
         };
         if (Run.StandingLab is null)

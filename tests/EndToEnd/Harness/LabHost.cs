@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using System.Text;
 using System.Text.RegularExpressions;
@@ -21,6 +22,12 @@ public sealed partial class LabHost(Lab lab, int number)
     public string PluginSocket => Path.Combine(StateFolder, "plugin/daemon.sock");
 
     public string DaemonLog => LogFile("flannelflow.log");
+
+    /// <summary>Of dockerd for a container whose attachment to a swarm's network was refused, or took too long.</summary>
+    public const string AttachmentFailed = "attaching to network failed";
+
+    /// <summary>Machines with a systemd have none.</summary>
+    private string DockerLog => LogFile("dockerd.log");
 
     /// <summary>On this machine: a file of the host's /var/log.</summary>
     public string LogFile(string name) => Path.Combine(lab.StateFolder, $"n{Number}", "log", name);
@@ -60,19 +67,49 @@ public sealed partial class LabHost(Lab lab, int number)
 
     public async Task LabAsync(string command, params string[] more) => (await lab.CommandAsync([command, N, .. more])).Checked();
 
-    /// <summary>docker run -d of a container that sleeps.</summary>
+    /// <summary>docker run -d of a container that sleeps; once more if Docker's own gossip with another host timed out meanwhile.</summary>
+    /// <remarks>
+    /// A host joins a network's gossip before its first container there, and waits 30 s for another host's answer; the container's attachment is given 20
+    /// (moby libnetwork/networkdb/cluster.go: bulkSyncNode; daemon/cluster/networks.go: AttachNetwork).
+    /// </remarks>
     public async Task<Container> StartAsync(string name, string network, params string[] options)
     {
-        await DockerAsync(["run", "-d", "--name", name, "--network", network, .. options, "lab:latest", "sleep", "100000"]);
+        string[] run = ["run", "-d", "--name", name, "--network", network, .. options, "lab:latest", "sleep", "100000"];
+        var mark = MarkOf(DockerLog);
+        var said = await TryDockerAsync(run);
+        if (!said.Ok && said.All.Contains(AttachmentFailed, StringComparison.Ordinal) && await GossipTimedOutAsync(mark))
+        {
+            Run.Say($"host {Number}: {said.All.Trim()}; once more");
+            await DockerAsync("rm", "-f", name);
+            said = await TryDockerAsync(run);
+        }
+
+        said.Checked();
         return new Container(this, name, network);
     }
 
-    /// <summary>Where the daemon's log ends now; <see cref="LogSince"/> reads on from there.</summary>
-    public long LogMark() => File.Exists(DaemonLog) ? new FileInfo(DaemonLog).Length : 0;
-
-    public string LogSince(long mark)
+    private async Task<bool> GossipTimedOutAsync(long mark)
     {
-        using var stream = new FileStream(DaemonLog, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
+        for (var waited = Stopwatch.StartNew(); waited.Elapsed < TimeSpan.FromSeconds(20);)
+        {
+            if (GossipTimeout().IsMatch(Since(DockerLog, mark))) return true;
+            await Task.Delay(TimeSpan.FromSeconds(1), TimeProvider.System, Run.Ct);
+        }
+
+        return false;
+    }
+
+    /// <summary>Where the daemon's log ends now; <see cref="LogSince"/> reads on from there.</summary>
+    public long LogMark() => MarkOf(DaemonLog);
+
+    public string LogSince(long mark) => Since(DaemonLog, mark);
+
+    private static long MarkOf(string log) => File.Exists(log) ? new FileInfo(log).Length : 0;
+
+    private static string Since(string log, long mark)
+    {
+        if (!File.Exists(log)) return "";
+        using var stream = new FileStream(log, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
         stream.Seek(mark, SeekOrigin.Begin);
         using var reader = new StreamReader(stream, Encoding.UTF8);
         return reader.ReadToEnd();
@@ -103,6 +140,9 @@ public sealed partial class LabHost(Lab lab, int number)
     /// <summary>Journal events of the daemon as JSON lines, from the first one that the journal keeps.</summary>
     public async Task<string> JournalAsync(long after = 0) =>
         (await TryShAsync($"curl -sN -m 2 --unix-socket /run/flannelflow/api.sock 'http://daemon/api/v1/journal/events?after={Lab.Text(after)}'")).Out;
+
+    [GeneratedRegex("Bulk sync to node .* timed out")]
+    private static partial Regex GossipTimeout();
 
     [GeneratedRegex(@"^f /var/lib/flannelflow/crashed-at-.*\n", RegexOptions.Multiline)]
     private static partial Regex CrashMarkers();

@@ -31,6 +31,18 @@ public sealed class DrainingHosts : Lab
     protected override string DockerdOptions => $"--add-runtime flannelflow={Path.Combine(Run.Daemon, "flannelflow-runc")} --default-runtime flannelflow";
 }
 
+/// <summary>Three hosts with an etcd of three members, which can be filled in a moment, and has room for what is in it for a campaign's time.</summary>
+public sealed class FaultyHosts : Lab
+{
+    protected override int Count => 3;
+
+    protected override string Name => "faulty-hosts";
+
+    protected override int EtcdMembers => 3;
+
+    protected override string EtcdOptions => "--quota-backend-bytes=67108864 --auto-compaction-mode=revision --auto-compaction-retention=5000";
+}
+
 /// <summary>Three machines, each booted by a systemd of its own, on which nothing of FlannelFlow is installed.</summary>
 public sealed class FreshMachines : Lab
 {
@@ -73,6 +85,12 @@ public sealed class FreshMachines : Lab
     /// <summary>What a host's file system has that the machine's had not, but for what systemd, Docker and logs write by themselves.</summary>
     public Task<string> WrittenAsync(LabHost host) => host.ShAsync(
         "find /etc /usr /var/lib/flannelflow /run/flannelflow /run/systemd/system -newer /etc/machine-id \\( -type f -o -type l \\) 2>/dev/null | sort");
+}
+
+[CollectionDefinition(FaultyHostsCollection.Name)]
+public sealed class FaultyHostsCollection : ICollectionFixture<FaultyHosts>
+{
+    public const string Name = "5 faulty hosts";
 }
 
 [CollectionDefinition(FreshMachinesCollection.Name)]

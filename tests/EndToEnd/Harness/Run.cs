@@ -34,12 +34,9 @@ public static class Run
     public static IReadOnlyList<string> DaemonEnvironment { get; } =
         (Environment.GetEnvironmentVariable("FLANNELFLOW_DAEMON_ENV") ?? "").Split('\n', StringSplitOptions.RemoveEmptyEntries);
 
-    /// <summary>FLANNELFLOW_SOAK, in minutes: for how long tests/campaigns/soak goes on.</summary>
+    /// <summary>FLANNELFLOW_SOAK, in minutes: for how long faults happen at random; two hours in tests/campaigns/soak.</summary>
     public static TimeSpan Soak { get; } = TimeSpan.FromMinutes(
         int.TryParse(Environment.GetEnvironmentVariable("FLANNELFLOW_SOAK"), NumberStyles.None, CultureInfo.InvariantCulture, out var minutes) ? minutes : 10);
-
-    /// <summary>FLANNELFLOW_ETCD_MEMBERS: how many members the labs' etcd has; tests/campaigns/faults has three.</summary>
-    public static string EtcdMembers { get; } = Environment.GetEnvironmentVariable("FLANNELFLOW_ETCD_MEMBERS") ?? "1";
 
     /// <summary>FLANNELFLOW_LAB: the folder of a lab that is up, with its daemons: it is taken as it is, and left so. tests/campaigns/guest uses it.</summary>
     public static string? StandingLab { get; } = Environment.GetEnvironmentVariable("FLANNELFLOW_LAB");
