@@ -6,6 +6,7 @@ namespace FlannelFlow.EndToEnd.Tests;
 /// <summary>Every host is a manager, and another one leads again and again, while services come and go.</summary>
 [Collection(ThreeHostsCollection.Name)]
 [Trait("Needs", "docker")]
+[Trait("Share", "third")]
 public sealed class LeaderTests(ThreeHosts lab) : IAsyncLifetime
 {
     private readonly Dictionary<string, string> _vips = new(StringComparer.Ordinal);

@@ -8,6 +8,7 @@ namespace FlannelFlow.EndToEnd.Tests;
 /// </summary>
 [Collection(ThreeHostsCollection.Name)]
 [Trait("Needs", "docker")]
+[Trait("Share", "third")]
 public sealed class NameChurnTests(ThreeHosts lab) : IAsyncLifetime
 {
     /// <summary>Of one host in the long form.</summary>
