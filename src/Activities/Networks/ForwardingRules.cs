@@ -24,7 +24,7 @@ public sealed class ForwardingRules(NftTable nft, Iptables iptables) : IDisposab
     private const string ForwardChain = "FORWARD";
 
     /// <summary>UDP, of clear networks: flannel's on Linux.</summary>
-    internal const int VxlanPort = 8472;
+    public const int VxlanPort = 8472;
 
     /// <summary>What comes in by the bridge of a container network, whoever's it is, or out of another host's container; but underlays may be such devices, too.</summary>
     private static readonly string DropForged =

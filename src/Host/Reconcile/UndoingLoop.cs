@@ -11,6 +11,9 @@ public sealed class UndoingLoop(WorkflowRuntime runtime, TimeProvider time, ILog
 {
     public const string Who = "flannelflow";
 
+    /// <summary>Newer incidents of other kinds must not hide an undoing that stands.</summary>
+    private const int MostIncidents = 10_000;
+
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan ShortestPause = TimeSpan.FromSeconds(15);
     private static readonly TimeSpan LongestPause = TimeSpan.FromMinutes(5);
@@ -20,7 +23,7 @@ public sealed class UndoingLoop(WorkflowRuntime runtime, TimeProvider time, ILog
         using var timer = new PeriodicTimer(Interval, time);
         while (await timer.WaitForNextTickAsync(stoppingToken))
         {
-            foreach (var incident in runtime.Incidents(new IncidentFilter(OpenOnly: true)).Where(incident => incident.Kind == IncidentKind.Undoing))
+            foreach (var incident in runtime.Incidents(new IncidentFilter(OpenOnly: true, Limit: MostIncidents)).Where(incident => incident.Kind == IncidentKind.Undoing))
                 await LookAsync(incident, stoppingToken);
         }
     }
