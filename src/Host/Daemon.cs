@@ -273,7 +273,7 @@ public static class Daemon
         services.AddSingleton(provider => provider.GetRequiredService<OpenedRuntime>().Runtime
             ?? throw new InvalidOperationException("the journal is not open yet"));
         services.AddSingleton<IPluginWorkflows, PluginWorkflows>().AddSingleton<PluginCallEdge>().AddSingleton<NetworkDriver>().AddSingleton<IpamDriver>();
-        services.AddSingleton<SwarmRole>().AddSingleton<DockerTruth>();
+        services.AddSingleton<SwarmRole>().AddSingleton<RemovedNetworks>().AddSingleton<DockerTruth>();
         services.AddHostedService<ServiceManager>();
         AddReconcile(services, options);
         AddDraining(services);

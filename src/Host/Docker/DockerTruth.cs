@@ -8,7 +8,7 @@ namespace FlannelFlow.Host.Docker;
 
 /// <summary>What the Docker Engine of this host says; the truth that trumps etcd and memory.</summary>
 /// <remarks>Asked by loops of the daemon only, never inside a plugin call. Every call but the events ends within <see cref="CallTimeout"/>.</remarks>
-public sealed class DockerTruth(FlannelFlowOptions options, SwarmRole role) : IDisposable
+public sealed class DockerTruth(FlannelFlowOptions options, SwarmRole role, RemovedNetworks removed) : IDisposable
 {
     private static readonly TimeSpan CallTimeout = TimeSpan.FromSeconds(10);
 
@@ -82,7 +82,7 @@ public sealed class DockerTruth(FlannelFlowOptions options, SwarmRole role) : ID
         },
         ct);
 
-    /// <summary>All networks that a manager knows, of whichever driver; null if this engine is no manager.</summary>
+    /// <summary>All networks that a manager knows, of whichever driver, but those that Swarm has removed and the engine still carries; null if this engine is no manager.</summary>
     /// <exception cref="DockerUnavailableException">The engine did not answer, or the swarm has no leader.</exception>
     public Task<IReadOnlyCollection<DockerNetwork>?> NetworksAsync(CancellationToken ct) => AskManagerAsync<IReadOnlyCollection<DockerNetwork>>(
         "the swarm's networks",
@@ -90,7 +90,7 @@ public sealed class DockerTruth(FlannelFlowOptions options, SwarmRole role) : ID
         {
             // A worker would tell its own.
             await _client.Swarm.ListNodesAsync(ct);
-            return [.. (await _client.Networks.ListNetworksAsync(new NetworksListParameters(), ct)).Select(DockerObjects.AnyNetwork)];
+            return removed.Without([.. (await _client.Networks.ListNetworksAsync(new NetworksListParameters(), ct)).Select(DockerObjects.AnyNetwork)]);
         },
         ct);
 
@@ -170,6 +170,7 @@ public sealed class DockerTruth(FlannelFlowOptions options, SwarmRole role) : ID
         void Heard(Message message)
         {
             if (message.Scope == "swarm") role.Heard();
+            if (message is { Scope: "swarm", Type: "network", Action: "remove" }) removed.Heard(message.Actor.ID);
             happened(message);
         }
     }
