@@ -117,7 +117,7 @@ public sealed class DoctorTests
             .. OfEtcd(new Asked<EtcdMember>(null, "no answer within 5 s")),
             .. DockerChecks.Of(Docker with { Engine = new Asked<DockerEngine>(null, "Connection refused") }),
             .. DaemonChecks.Of(Daemon with { Pids = [], Answers = new Asked<DaemonAnswers>(null, "Connection refused") }),
-            .. NetworkChecks.Of(new NetworkFacts(new Asked<IReadOnlyList<CarriedNetwork>>(null, "flannel.env is no such file"), new(null, "EPERM"), IsDaemonRunning: false)),
+            .. NetworkChecks.Of(new NetworkFacts(new Asked<IReadOnlyList<CarriedNetwork>>(null, "flannel.env is no such file"), new(null, "EPERM"), IsDaemonRunning: false, EtcdInClear: [])),
         ];
 
         var problems = findings.Where(finding => finding.Severity == Severity.Problem).ToList();
@@ -295,6 +295,17 @@ public sealed class DoctorTests
     }
 
     [Fact]
+    public void EncryptedNetwork_WithItsKeysInClear_IsAWarning()
+    {
+        var encrypted = Carried with { Network = Carried.Network with { EncryptedPort = 8473 } };
+        Assert.Equal(
+            ["Warning encryption: http://10.0.0.1:2379: not https, and whoever reads what goes there has the keys of the encrypted networks"],
+            Bad(OfNetworks(encrypted, Devices, "http://10.0.0.1:2379")));
+        Assert.Empty(Bad(OfNetworks(encrypted, Devices)));
+        Assert.Empty(Bad(OfNetworks(Carried, Devices, "http://10.0.0.1:2379")));
+    }
+
+    [Fact]
     public void Report_AsText_OneLineAFinding_ItsAdviceBelow()
     {
         var report = new DoctorReport("n1", Now, "", [Finding.Ok("kernel", "well"), Finding.Problem("etcd", "silent\nfor long", "start it")]);
@@ -328,8 +339,8 @@ public sealed class DoctorTests
     private static IEnumerable<Finding> OfEtcd(params Asked<EtcdMember>[] asked) =>
         EtcdChecks.Of(new EtcdFacts([.. asked.Select((member, i) => ($"http://{(char)('a' + i)}:2379", member))], IsEmbedded: false, ClientCertificateEnds: null), Now);
 
-    private static IEnumerable<Finding> OfNetworks(CarriedNetwork carried, IReadOnlyDictionary<string, DeviceFacts> devices) =>
-        NetworkChecks.Of(new NetworkFacts(new Asked<IReadOnlyList<CarriedNetwork>>([carried], null), new(devices, null), IsDaemonRunning: true));
+    private static IEnumerable<Finding> OfNetworks(CarriedNetwork carried, IReadOnlyDictionary<string, DeviceFacts> devices, params string[] etcdInClear) =>
+        NetworkChecks.Of(new NetworkFacts(new Asked<IReadOnlyList<CarriedNetwork>>([carried], null), new(devices, null), IsDaemonRunning: true, etcdInClear));
 
     private static IEnumerable<string> Bad(IEnumerable<Finding> findings) =>
         findings.Where(finding => finding.Severity != Severity.Ok).Select(finding => $"{finding.Severity} {finding.Check}: {finding.Text}");

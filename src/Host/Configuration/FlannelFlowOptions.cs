@@ -66,7 +66,13 @@ public sealed record EtcdConnectionOptions(
     TimeSpan RequestTimeout,
     TimeSpan Quarantine,
     EtcdTlsOptions? Tls,
-    EtcdCredentials? Credentials);
+    EtcdCredentials? Credentials)
+{
+    /// <summary>Endpoints that are asked in clear, over a wire: <c>http://HOST:PORT</c>.</summary>
+    public IEnumerable<string> InClear => Endpoints.Select(endpoint => new Uri(endpoint))
+        .Where(endpoint => endpoint.Scheme != Uri.UriSchemeHttps && !endpoint.IsLoopback)
+        .Select(endpoint => endpoint.GetLeftPart(UriPartial.Authority));
+}
 
 /// <param name="Binary">flanneld: ours, or flannel-io's.</param>
 /// <param name="Interface">Name or address of the underlay interface; empty: flanneld's own choice.</param>

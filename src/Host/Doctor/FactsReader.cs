@@ -153,7 +153,7 @@ public sealed class FactsReader(FlannelFlowOptions options, string apiSocket, Ti
                     link => link.Name, link => new DeviceFacts(link.Name, link.Index, link.Mtu, link.IsUp, link.Vxlan?.UnderlayIndex), StringComparer.Ordinal);
             },
             ct);
-        return new NetworkFacts(await carried, await devices, isDaemonRunning);
+        return new NetworkFacts(await carried, await devices, isDaemonRunning, [.. options.Etcd.InClear]);
     }
 
     private async Task<DaemonFacts> DaemonAsync(IReadOnlyList<int> pids, CancellationToken ct)

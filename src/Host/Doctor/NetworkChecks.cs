@@ -15,7 +15,9 @@ public sealed record CarriedNetwork(HostNetwork Network, Fabric? Fabric, IReadOn
 /// <param name="Carried">By this host's files.</param>
 /// <param name="Devices">All of this host; by name.</param>
 /// <param name="IsDaemonRunning">It keeps the flannelds running.</param>
-public sealed record NetworkFacts(Asked<IReadOnlyList<CarriedNetwork>> Carried, Asked<IReadOnlyDictionary<string, DeviceFacts>> Devices, bool IsDaemonRunning);
+/// <param name="EtcdInClear">Its endpoints that are asked in clear, over a wire.</param>
+public sealed record NetworkFacts(
+    Asked<IReadOnlyList<CarriedNetwork>> Carried, Asked<IReadOnlyDictionary<string, DeviceFacts>> Devices, bool IsDaemonRunning, IReadOnlyList<string> EtcdInClear);
 
 /// <summary>The networks that this host carries: their flannelds, and packet sizes. Pure.</summary>
 public static class NetworkChecks
@@ -38,6 +40,13 @@ public static class NetworkChecks
         {
             yield return OfFlanneld(network, facts.IsDaemonRunning);
             if (facts.Devices.Answer is { } devices) yield return OfMtu(network, devices);
+        }
+
+        if (facts.EtcdInClear.Count > 0 && inUse.Any(network => network.Network.IsEncrypted))
+        {
+            yield return Finding.Warning(
+                "encryption", $"{string.Join(", ", facts.EtcdInClear)}: not https, and whoever reads what goes there has the keys of the encrypted networks",
+                "give etcd TLS, and ETCD_ENDPOINTS and ETCD_CA_FILE to match (docs/security.md)");
         }
 
         if (facts.Devices.Answer is null) yield return Finding.Problem("networks", $"the kernel's devices could not be read: {facts.Devices.Trouble}", "run flannelflow doctor as root");

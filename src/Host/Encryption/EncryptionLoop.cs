@@ -73,8 +73,8 @@ public sealed class EncryptionLoop(
     /// <summary>As long as there are encrypted networks here.</summary>
     private async Task KeepAsync(CancellationToken ct)
     {
-        foreach (var endpoint in options.Etcd.Endpoints.Select(endpoint => new Uri(endpoint)).Where(endpoint => endpoint.Scheme != Uri.UriSchemeHttps && !endpoint.IsLoopback))
-            logger.LogWarning("encryption between hosts: {Endpoint} is not https: whoever reads what goes there has the keys", endpoint.GetLeftPart(UriPartial.Authority));
+        foreach (var endpoint in options.Etcd.InClear)
+            logger.LogWarning("encryption between hosts: {Endpoint} is not https: whoever reads what goes there has the keys", endpoint);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(ct);
         var following = FollowAsync(stop.Token);
         try
