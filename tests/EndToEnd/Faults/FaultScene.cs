@@ -88,14 +88,13 @@ internal sealed partial class FaultScene(Lab lab)
     }
 
     /// <summary>
-    /// The host's container runs again. Docker starts it, and gives up if its attachment to the swarm's network takes too long (see <see cref="LabHost.StartAsync"/>):
-    /// then a person has to.
+    /// The host's container runs again. Docker starts it, or gives up (<see cref="LabHost.IsGivenUp"/>): then a person has to.
     /// </summary>
     public Task<TimeSpan> ContainerRunsAsync() => Wait.UntilAsync("the host's container runs again", 120, async () =>
     {
         var state = await Host.TryDockerAsync("inspect", "-f", "{{.State.Status}} {{.State.Error}}", "c3");
         if (state.Ok && state.Out.StartsWith("running", StringComparison.Ordinal)) return null;
-        if (!state.All.Contains(LabHost.AttachmentFailed, StringComparison.Ordinal)) return state.All;
+        if (!LabHost.IsGivenUp(state.All)) return state.All;
         var started = await Host.TryDockerAsync("start", "c3");
         Run.Say($"Docker gave up: {state.All.Trim()}; docker start c3: {(started.Ok ? "it runs" : started.All)}");
         return started.Ok ? null : started.All;

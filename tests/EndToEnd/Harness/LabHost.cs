@@ -24,7 +24,7 @@ public sealed partial class LabHost(Lab lab, int number)
     public string DaemonLog => LogFile("flannelflow.log");
 
     /// <summary>Of dockerd for a container whose attachment to a swarm's network was refused, or took too long.</summary>
-    public const string AttachmentFailed = "attaching to network failed";
+    private const string AttachmentFailed = "attaching to network failed";
 
     /// <summary>Machines with a systemd have none.</summary>
     private string DockerLog => LogFile("dockerd.log");
@@ -88,6 +88,12 @@ public sealed partial class LabHost(Lab lab, int number)
         return new Container(this, name, network);
     }
 
+    /// <summary>
+    /// Whether a container's error is one after which dockerd does not start it by itself, whatever its restart policy: its attachment failed; or the last task
+    /// of before on the network was taken away between the attachment and the endpoint, and the network with it (moby/libnetwork issue 2341).
+    /// </summary>
+    public static bool IsGivenUp(string error) => error.Contains(AttachmentFailed, StringComparison.Ordinal) || NetworkGone().IsMatch(error);
+
     private async Task<bool> GossipTimedOutAsync(long mark)
     {
         for (var waited = Stopwatch.StartNew(); waited.Elapsed < TimeSpan.FromSeconds(20);)
@@ -143,6 +149,9 @@ public sealed partial class LabHost(Lab lab, int number)
 
     [GeneratedRegex("Bulk sync to node .* timed out")]
     private static partial Regex GossipTimeout();
+
+    [GeneratedRegex("network [0-9a-z]{25} not found")]
+    private static partial Regex NetworkGone();
 
     [GeneratedRegex(@"^f /var/lib/flannelflow/crashed-at-.*\n", RegexOptions.Multiline)]
     private static partial Regex CrashMarkers();
