@@ -3,6 +3,7 @@
 # SHA256SUMS. It brings its .NET runtime; the host needs Docker, iptables and, with no etcd elsewhere, etcd-server.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+build/packages.sh build
 out=${1:-artifacts/package}
 version=$(sed -n 's:.*<VersionPrefix>\(.*\)</VersionPrefix>.*:\1:p' Directory.Build.props)
 name=flannelflow-$version-linux-x64

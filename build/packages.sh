@@ -2,9 +2,10 @@
 # packages.sh [host|build|test...]: installs the Debian packages that are missing of those that a host, the build or the tests call; without a word, all.
 set -euo pipefail
 
-# who needs it, package, what tells that it is there, what it is for
+# who needs it, package, what tells that it is there (a file, or a command), what it is for
 needed='
-host  docker.io         /usr/sbin/dockerd         the Docker Engine: the lab starts one in each host
+host  docker.io         dockerd                   the Docker Engine: the lab starts one in each host
+host  docker-cli        /usr/bin/docker           its command
 host  etcd-server       /usr/bin/etcd             what hosts share, and the embedded default
 host  etcd-client       /usr/bin/etcdctl          reading etcd in the lab and its tests
 host  iproute2          /usr/bin/ip               network namespaces, links, routes
@@ -40,7 +41,7 @@ for word in "$@"; do
 done
 missing=()
 while read -r who package file reason; do
-  [ -n "$package" ] && [ ! -e "$file" ] || continue
+  [ -n "$package" ] && [ ! -e "$file" ] && ! command -v "$file" >/dev/null || continue
   [ $# = 0 ] || [[ " $* " = *" $who "* ]] || continue
   echo "packages: $package is missing: $reason"
   missing+=("$package")
@@ -60,4 +61,6 @@ fi
 export DEBIAN_FRONTEND=noninteractive
 echo "packages: installing ${missing[*]}"
 apt-get update -q
+# Before Debian 13 there is no such package: docker.io brings its command.
+apt-cache show docker-cli >/dev/null 2>&1 || for i in "${!missing[@]}"; do [ "${missing[i]}" != docker-cli ] || unset "missing[i]"; done
 apt-get install -q -y --no-install-recommends "${missing[@]}"

@@ -165,7 +165,7 @@ internal static partial class DocumentedCommands
             "docker compose kill host2",
             "docker compose up -d --wait host2",
             "docker compose exec host1 docker node ls",
-            "docker compose down -v",
+            "docker compose down -v --rmi all",
         }.Select(line => new LineElsewhere("docs/try.md", line, "the page as a whole is a test of its own", "tests/campaigns/try", "docs/try.md")),
         new("docs/draining.md", "flannelflow drains retry ID --reason TEXT", "needs a step that failed, which a kernel that refuses has to make", "tests/EndToEnd/DrainTests.cs", "drains retry"),
         new("docs/dashboard.md", "ssh -L 8514:127.0.0.1:8514 HOST", "is OpenSSH's alone; the labs have no server of it"),
