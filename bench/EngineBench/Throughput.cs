@@ -7,7 +7,8 @@ namespace FlannelFlow.EngineBench;
 
 /// <summary>Bare SQLite and the engine, in turn, round by round.</summary>
 /// <param name="disk">In the names of the results.</param>
-internal sealed class Throughput(string folder, string disk, TimeSpan time, int rounds)
+/// <param name="groupedBound">The target at 64 in flight, which is set for a disk whose syncs take some time; "": none.</param>
+internal sealed class Throughput(string folder, string disk, string groupedBound, TimeSpan time, int rounds)
 {
     private static readonly int[] InFlight = [1, 16, 64, 512];
 
@@ -39,7 +40,7 @@ internal sealed class Throughput(string folder, string disk, TimeSpan time, int 
         double one = Median(engine[1].Select(m => m.P50)) * commits / 1000;
         Print($"targets: at 1 in flight a step takes {one:0.00} commits' time (at most 1.3); at 64 {Median(engine[64].Select(m => m.StepsPerSecond)) / Median(grouped[64]):0.00} of grouped (at least 0.5), {Median(engine[64].Select(m => m.StepsPerSecond)) / commits:0.0} times serial (at least 5 with 4 ms more)");
         Results.Add($"a step at 1 in flight, {disk}", Median(engine[1].Select(m => m.P50)), "ms", "a SQLite commit", 1000 / commits, "<=1.3");
-        Results.Add($"steps per second at 64 in flight, {disk}", Median(engine[64].Select(m => m.StepsPerSecond)), "/s", "grouped SQLite commits", Median(grouped[64]), ">=0.5");
+        Results.Add($"steps per second at 64 in flight, {disk}", Median(engine[64].Select(m => m.StepsPerSecond)), "/s", "grouped SQLite commits", Median(grouped[64]), groupedBound);
     }
 
     private async Task<Measured> EngineAsync(int inFlight)
