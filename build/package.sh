@@ -13,11 +13,17 @@ cp README.md "$out/$name/"; cp -r docs "$out/$name/docs"
 find "$out/$name" -name '*.pdb' -delete
 tar -C "$out" --owner=0 --group=0 --sort=name -czf "$out/$name.tar.gz" "$name"
 
-# The package only brings files; what they do to a host is said by flannelflow install, once Docker is in a swarm.
+# The package only brings files; what they do to a host is said by flannelflow install, once Docker is in a swarm. It copies them to the folder of their
+# version: those here go while dpkg brings others, and what runs, and the version before, must not.
 deb=$out/deb
 mkdir -p "$deb/DEBIAN" "$deb/usr/lib/flannelflow" "$deb/usr/bin"
-cp -r "$out/$name" "$deb/usr/lib/flannelflow/$version"
-ln -s "../lib/flannelflow/$version/flannelflow" "$deb/usr/bin/flannelflow"
+cp -r "$out/$name" "$deb/usr/lib/flannelflow/package"
+cat >"$deb/usr/bin/flannelflow" <<'TEXT'
+#!/bin/sh
+# The installed version; where none is installed, the package's.
+[ ! -x /usr/lib/flannelflow/current/flannelflow ] || exec /usr/lib/flannelflow/current/flannelflow "$@"
+exec /usr/lib/flannelflow/package/flannelflow "$@"
+TEXT
 cat >"$deb/DEBIAN/control" <<TEXT
 Package: flannelflow
 Version: $version
@@ -37,7 +43,7 @@ TEXT
 cat >"$deb/DEBIAN/postinst" <<'TEXT'
 #!/bin/sh
 set -e
-if [ "$1" = configure ] && [ -d /run/systemd/system ] && systemctl -q is-enabled flannelflow 2>/dev/null; then flannelflow upgrade
+if [ "$1" = configure ] && [ -d /run/systemd/system ] && systemctl -q is-enabled flannelflow 2>/dev/null; then /usr/lib/flannelflow/package/flannelflow upgrade
 else echo "flannelflow: next, in a swarm: flannelflow install"; fi
 TEXT
 cat >"$deb/DEBIAN/prerm" <<'TEXT'
@@ -45,7 +51,7 @@ cat >"$deb/DEBIAN/prerm" <<'TEXT'
 set -e
 if [ "$1" = remove ] && [ -e /etc/systemd/system/flannelflow.service ]; then flannelflow uninstall; fi
 TEXT
-chmod 755 "$deb/DEBIAN/postinst" "$deb/DEBIAN/prerm"
+chmod 755 "$deb/DEBIAN/postinst" "$deb/DEBIAN/prerm" "$deb/usr/bin/flannelflow"
 dpkg-deb --root-owner-group -Zgzip --build "$deb" "$out/flannelflow_${version}_amd64.deb" >/dev/null
 rm -rf "$deb" "${out:?}/$name"
 (cd "$out" && sha256sum ./*.tar.gz ./*.deb >SHA256SUMS)

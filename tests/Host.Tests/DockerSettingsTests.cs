@@ -23,6 +23,15 @@ public sealed class DockerSettingsTests
     }
 
     [Fact]
+    public void WithWrapper_Again_ItsArgumentsStay()
+    {
+        const string text = """{"runtimes":{"flannelflow":{"path":"/old","runtimeArgs":["--flannelflow-hold=5"]}},"default-runtime":"flannelflow"}""";
+        var with = DockerSettings.WithWrapper(text, Wrapper)!;
+        Assert.Equal(text.Replace("/old", Wrapper, StringComparison.Ordinal), JsonNode.Parse(with)!.ToJsonString());
+        Assert.Null(DockerSettings.WithWrapper(with, Wrapper));
+    }
+
+    [Fact]
     public void WithAndWithout_WhatOthersWrote_Stays()
     {
         Gen.Select(Gen.Bool, Gen.Bool, Gen.Bool, (live, runtimes, log) =>

@@ -144,7 +144,7 @@ public sealed class InstallPlanTests
         Assert.DoesNotContain(steps, step => step.Text.Contains("before-flannelflow", StringComparison.Ordinal));
 
         (steps, _) = InstallPlan.Uninstall(Installed with { IsPackage = true }, purge: false, force: false);
-        Assert.Contains(steps, step => step.Text == "delete /usr/lib/flannelflow/current");
+        Assert.Contains(steps, step => step.Text == "find /usr/lib/flannelflow -mindepth 1 -maxdepth 1 ! -name package -exec rm -r {} +");
         Assert.DoesNotContain(steps, step => step.Text is "delete /usr/lib/flannelflow" or "delete /usr/bin/flannelflow" or "delete /var/lib/flannelflow");
     }
 
@@ -159,7 +159,7 @@ public sealed class InstallPlanTests
         [
             "install -D /usr/lib/flannelflow/current/flannelflow-runc /usr/lib/flannelflow/left/flannelflow-runc",
             "ln -sfn left /usr/lib/flannelflow/current.new", "mv -T /usr/lib/flannelflow/current.new /usr/lib/flannelflow/current",
-            "delete /usr/bin/flannelflow", "find /usr/lib/flannelflow -mindepth 1 -maxdepth 1 ! -name left ! -name current -exec rm -r {} +",
+            "delete /usr/bin/flannelflow", "find /usr/lib/flannelflow -mindepth 1 -maxdepth 1 ! -name left ! -name current ! -name package -exec rm -r {} +",
         ];
         Assert.Equal(kept, texts.Skip(texts.IndexOf(kept[0])).Take(kept.Length));
         Assert.DoesNotContain("delete /usr/lib/flannelflow", texts);

@@ -135,7 +135,7 @@ internal static class InstallCommand
     }
 
     private static IEnumerable<string> Versions() => Directory.Exists(InstallPlan.Home)
-        ? Directory.EnumerateDirectories(InstallPlan.Home).Select(folder => Path.GetFileName(folder)).Where(name => name is not ("current" or InstallPlan.Left)).Order(StringComparer.Ordinal)
+        ? Directory.EnumerateDirectories(InstallPlan.Home).Select(folder => Path.GetFileName(folder)).Where(name => name is not ("current" or InstallPlan.Left or InstallPlan.Package)).Order(StringComparer.Ordinal)
         : [];
 
     /// <summary>A minute and a half: the daemon's start waits for its etcd, and docker plugin create packs a folder.</summary>

@@ -24,7 +24,9 @@ public static class DockerSettings
         if (settings[Runtimes] is null) settings[Runtimes] = new JsonObject();
         if (settings[Runtimes] is not JsonObject runtimes)
             throw new InvalidDataException($"\"{Runtimes}\" is not an object");
-        runtimes[Runtime] = new JsonObject { ["path"] = wrapper };
+        // With what an operator has added to it, as runtimeArgs.
+        if (runtimes[Runtime] is not JsonObject ours) runtimes[Runtime] = ours = [];
+        ours["path"] = wrapper;
         settings[DefaultRuntime] = Runtime;
         return settings.ToJsonString() == before ? null : Print(settings);
     }

@@ -15,10 +15,10 @@ public sealed record HostFacts
     /// <summary>That which /usr/lib/flannelflow/current leads to; null: none is installed.</summary>
     public string? CurrentVersion { get; init; }
 
-    /// <summary>dpkg owns the program's files.</summary>
+    /// <summary>dpkg has the package: /usr/bin/flannelflow and the folder <see cref="InstallPlan.Package"/> are its own.</summary>
     public bool IsPackage { get; init; }
 
-    /// <summary>/usr/bin/flannelflow leads to this version, or to the current one, whichever that is.</summary>
+    /// <summary>/usr/bin/flannelflow leads to this version, or to the current one, whichever that is; the package's always does.</summary>
     public bool IsLinked { get; init; }
 
     /// <summary>Contents; null: no such file.</summary>

@@ -13,6 +13,9 @@ public static class InstallPlan
 
     /// <summary>In place of a version, what an uninstall leaves of it: the runtime wrapper, as long as Docker has containers that were started with it.</summary>
     public const string Left = "left";
+
+    /// <summary>In place of a version, what dpkg brought: it is copied to the folder of its version, and stays dpkg's.</summary>
+    public const string Package = "package";
     public const string EnvironmentFile = "/etc/flannelflow/flannelflow.env";
     public const string UnitFile = "/etc/systemd/system/flannelflow.service";
     public const string ModulesFile = "/etc/modules-load.d/flannelflow.conf";
@@ -114,8 +117,7 @@ public static class InstallPlan
         }
         else if (facts.IsPackage)
         {
-            // The rest is dpkg's, which knows nothing of this link.
-            if (facts.CurrentVersion is not null) steps.Add(new InstallStep.Delete(Current));
+            if (facts.CurrentVersion is not null) steps.Add(Emptied());
         }
         else
         {
@@ -166,10 +168,13 @@ public static class InstallPlan
         yield return InstallStep.Running("install", "-D", Wrapper, $"{Home}/{Left}/{Path.GetFileName(Wrapper)}");
         yield return InstallStep.Running("ln", "-sfn", Left, Current + ".new");
         yield return InstallStep.Running("mv", "-T", Current + ".new", Current);
-        if (facts.IsPackage) yield break;
-        if (facts.IsLinked) yield return new InstallStep.Delete(Link);
-        yield return InstallStep.Running("find", Home, "-mindepth", "1", "-maxdepth", "1", "!", "-name", Left, "!", "-name", Path.GetFileName(Current), "-exec", "rm", "-r", "{}", "+");
+        if (facts is { IsLinked: true, IsPackage: false }) yield return new InstallStep.Delete(Link);
+        yield return Emptied(Left, Path.GetFileName(Current));
     }
+
+    /// <summary>Of all versions; what dpkg brought is not ours to delete.</summary>
+    private static InstallStep.Run Emptied(params string[] but) =>
+        InstallStep.Running(["find", Home, "-mindepth", "1", "-maxdepth", "1", .. but.Append(Package).SelectMany(name => new[] { "!", "-name", name }), "-exec", "rm", "-r", "{}", "+"]);
 
     private static string? Changed(HostFacts facts, Func<string?, string?> change)
     {

@@ -58,6 +58,7 @@ public sealed class Installer(CommandRunner runner, TimeProvider time)
         var target = $"{InstallPlan.Home}/{version}";
         var unitState = await ShowUnitAsync(ct);
         var hasDocker = Find("docker") is not null;
+        var isPackage = File.Exists("/var/lib/dpkg/info/flannelflow.list");
         var (wrappedContainers, wrappedServices) = hasDocker ? await WrappedAsync(ct) : ([], []);
         return new HostFacts
         {
@@ -65,9 +66,9 @@ public sealed class Installer(CommandRunner runner, TimeProvider time)
             Version = version,
             IsCopied = program == target || (Directory.Exists(target) && DigestOf(program) == DigestOf(target)),
             CurrentVersion = LinkTarget(InstallPlan.Current),
-            IsPackage = File.Exists("/var/lib/dpkg/info/flannelflow.list"),
-            IsLinked = LinkTarget(InstallPlan.Link) is { } link && Path.GetFullPath(link, "/usr/bin") is var full
-                && (full == InstallPlan.Current + "/flannelflow" || full == target + "/flannelflow"),
+            IsPackage = isPackage,
+            IsLinked = isPackage || (LinkTarget(InstallPlan.Link) is { } link && Path.GetFullPath(link, "/usr/bin") is var full
+                && (full == InstallPlan.Current + "/flannelflow" || full == target + "/flannelflow")),
             Environment = Read(InstallPlan.EnvironmentFile),
             Unit = Read(InstallPlan.UnitFile),
             Modules = Read(InstallPlan.ModulesFile),
