@@ -5,6 +5,9 @@ namespace FlannelFlow.Host.Api;
 /// <summary>HTTP to a daemon on this host, over its unix socket.</summary>
 public static class ApiClient
 {
+    /// <summary>The socket is there, but not for this user.</summary>
+    public static bool IsForbidden(Exception failure) => failure.GetBaseException() is SocketException { SocketErrorCode: SocketError.AccessDenied };
+
     public static HttpClient Over(string socketPath)
     {
         var handler = new SocketsHttpHandler

@@ -30,11 +30,13 @@ internal sealed class DaemonCall : IDisposable
 
     public static Option<string> Socket { get; } = new("--socket")
     {
-        Description = "The daemon's own socket (API_SOCKET's default).",
+        Description = "The daemon's own socket: api.sock in its RUNTIME_DIRECTORY.",
         DefaultValueFactory = _ => "/run/flannelflow/api.sock",
     };
 
     public static Option<bool> AsJson { get; } = new("--json") { Description = "JSON, as the daemon answers it." };
+
+    public static string NotForThisUser(string socket) => $"flannelflow: {socket} is root's alone (sudo flannelflow …)";
 
     public bool IsTerminal { get; }
 
@@ -56,7 +58,7 @@ internal sealed class DaemonCall : IDisposable
         }
         catch (Exception gone) when (gone is HttpRequestException or IOException)
         {
-            await _errors.WriteLineAsync($"flannelflow: the daemon does not answer on {_socket}: {gone.Message}");
+            await _errors.WriteLineAsync(ApiClient.IsForbidden(gone) ? NotForThisUser(_socket) : $"flannelflow: the daemon does not answer on {_socket}: {gone.Message}");
             return CommandTree.Failed;
         }
     }

@@ -25,9 +25,10 @@ internal static class DoctorCommand
     private static async Task<int> ExamineAsync(ParseResult parsed, string? socket, bool asJson, CancellationToken ct)
     {
         var time = TimeProvider.System;
-        var (configuration, source) = Configuration();
+        var (configuration, source, hidden) = Configuration();
         var (options, problems) = new ConfigurationReader(configuration).ReadAll();
         var configured = problems.Select(problem => Finding.Problem("options", problem, "docs/configuration.md; the daemon does not start with this"))
+            .Concat(hidden is null ? [] : [Finding.Problem("options", $"{hidden} The defaults are taken for them", "run flannelflow doctor as root")])
             .DefaultIfEmpty(Finding.Ok("options", $"valid ({source})"));
         var found = await new FactsReader(options, socket ?? options.ApiSocket, time).ReadAsync(ct);
         var report = new DoctorReport(options.HostName, time.GetUtcNow(), source, [.. configured, .. found]);
@@ -37,15 +38,24 @@ internal static class DoctorCommand
         return report.Problems > 0 ? CommandTree.Failed : 0;
     }
 
-    /// <summary>The options by which the daemon runs; where none does, those by which it would.</summary>
-    private static (IConfiguration Configuration, string Source) Configuration()
+    /// <summary>The options by which the daemon runs; where none does, those by which it would. Hidden: why they could not be read.</summary>
+    private static (IConfiguration Configuration, string Source, string? Hidden) Configuration()
     {
         var builder = new ConfigurationBuilder().AddJsonFile(Path.Combine(AppContext.BaseDirectory, "appsettings.json"), optional: true);
         if (FactsReader.DaemonPids() is [var pid, ..] && ProcessTable.EnvironmentOf(pid) is { Count: > 0 } environment)
-            return (builder.AddInMemoryCollection(Keys(environment)).Build(), $"of the daemon, pid {pid}");
-        var isInstalled = File.Exists(InstallPlan.EnvironmentFile);
-        if (isInstalled) builder.AddInMemoryCollection(Keys(EnvironmentText.Parse(File.ReadAllText(InstallPlan.EnvironmentFile))));
-        return (builder.AddEnvironmentVariables().Build(), isInstalled ? $"of {InstallPlan.EnvironmentFile}" : "of this command's environment");
+            return (builder.AddInMemoryCollection(Keys(environment)).Build(), $"of the daemon, pid {pid}", null);
+        if (!File.Exists(InstallPlan.EnvironmentFile)) return (builder.AddEnvironmentVariables().Build(), "of this command's environment", null);
+        string? hidden = null;
+        try
+        {
+            builder.AddInMemoryCollection(Keys(EnvironmentText.Parse(File.ReadAllText(InstallPlan.EnvironmentFile))));
+        }
+        catch (UnauthorizedAccessException e)
+        {
+            hidden = e.Message;
+        }
+
+        return (builder.AddEnvironmentVariables().Build(), $"of {InstallPlan.EnvironmentFile}", hidden);
     }
 
     private static IEnumerable<KeyValuePair<string, string?>> Keys(IReadOnlyDictionary<string, string> variables) =>

@@ -16,15 +16,10 @@ public static class FollowCommand
 
     public static Command Create()
     {
-        var socket = new Option<string>("--socket")
-        {
-            Description = "The daemon's own socket (API_SOCKET's default).",
-            DefaultValueFactory = _ => "/run/flannelflow/api.sock",
-        };
         var after = new Option<long?>("--after") { Description = "Begin after this sequence number; 0 shows all that the journal keeps. Default: from now on." };
         var json = new Option<bool>("--json") { Description = "One JSON object per line." };
-        var command = new Command("follow", "Shows the workflows of the daemon on this host as they advance, step by step.") { socket, after, json };
-        command.SetAction((parsed, ct) => FollowAsync(parsed.GetValue(socket)!, parsed.GetValue(after), parsed.GetValue(json), ct));
+        var command = new Command("follow", "Shows the workflows of the daemon on this host as they advance, step by step.") { DaemonCall.Socket, after, json };
+        command.SetAction((parsed, ct) => FollowAsync(parsed.GetValue(DaemonCall.Socket)!, parsed.GetValue(after), parsed.GetValue(json), ct));
         return command;
     }
 
@@ -59,6 +54,11 @@ public static class FollowCommand
             catch (OperationCanceledException) when (ct.IsCancellationRequested)
             {
                 break;
+            }
+            catch (HttpRequestException forbidden) when (ApiClient.IsForbidden(forbidden))
+            {
+                await Console.Error.WriteLineAsync(DaemonCall.NotForThisUser(socket));
+                return CommandTree.Failed;
             }
             catch (Exception gone) when (gone is HttpRequestException or IOException or SocketException)
             {
