@@ -25,9 +25,6 @@ internal sealed record TypedLine(string Page, string Line, params (string Word, 
     /// <summary>What it has to print; the line is typed again until it does, and ends with <see cref="Code"/>. Null: it is typed once.</summary>
     public string? Says { get; init; }
 
-    /// <summary>The page's next lines are typed while this one goes on.</summary>
-    public bool IsMeanwhile { get; init; }
-
     public string Script => With.Aggregate(Line.Replace("sudo ", "", StringComparison.Ordinal), (line, with) => line.Replace(with.Word, with.Shell, StringComparison.Ordinal));
 }
 
@@ -51,6 +48,13 @@ internal static partial class DocumentedCommands
     private static readonly int[] Tarball = [1, 2];
     private static readonly int[] Package = [3];
 
+    /// <summary>A package of another version, as dpkg sees it.</summary>
+    private const string PackageOfNew =
+        "dpkg-deb -R flannelflow_[0-9]*_amd64.deb new && sed -i 's/^Version: .*/Version: 9.9.9/' new/DEBIAN/control && echo 9.9.9 >new/usr/lib/flannelflow/package/VERSION && " +
+        "dpkg-deb -Zgzip --build new flannelflow_NEW_amd64.deb >/dev/null && rm -r new";
+
+    private const string RunsNew = "readlink /proc/$(systemctl show -p MainPID --value flannelflow)/exe | grep -qx /usr/lib/flannelflow/9.9.9/flannelflow";
+
     /// <summary>In the order in which they are typed: a person installs, makes networks and services, looks, and leaves.</summary>
     public static IReadOnlyList<TypedLine> Typed { get; } =
     [
@@ -58,13 +62,15 @@ internal static partial class DocumentedCommands
         new("docs/install.md", "sudo flannelflow-*-linux-x64/flannelflow install --set ETCD_ENDPOINTS=http://10.0.0.1:2379 --runtime-wrapper", ("10.0.0.1", "10.77.0.1")) { Hosts = Tarball },
         new("docs/install.md", "sudo apt install ./flannelflow_*_amd64.deb") { Hosts = Package },
         new("docs/install.md", "sudo flannelflow install --set ETCD_ENDPOINTS=http://10.0.0.1:2379 --runtime-wrapper", ("10.0.0.1", "10.77.0.1")) { Hosts = Package },
+        new("docs/install.md", "sudo flannelflow doctor") { Says = "0 problems", Hosts = [.. Tarball, .. Package] },
 
         new("README.md", "docker network create -d flannelflow:latest --ipam-driver flannelflow:latest --attachable net1"),
-        new("README.md", "docker run -d --name c1 --network net1 IMAGE", ("IMAGE", Image)),
-        new("README.md", "docker service create --name web --network net1 --replicas 6 IMAGE", ("IMAGE", Image)),
-        new("README.md", "docker service update --force web") { IsMeanwhile = true },
-        new("README.md", "flannelflow drains list") { Says = "web" },
-        new("README.md", "flannelflow drains show ID", ("ID", OpenDrain)) { Says = "connection-drain" },
+        new("README.md", "docker service create --name web --network net1 --replicas 6 nginx"),
+        new("README.md", "docker run -d --name c1 --network net1 nginx"),
+        new("README.md", "docker exec c1 curl -s http://web", ("curl -s", "wget -q -O -")) { Says = "" },
+        new("README.md", "docker service update --force -d web"),
+        new("README.md", "sudo flannelflow drains list") { Says = "web" },
+        new("README.md", "sudo flannelflow drains show ID", ("ID", OpenDrain)) { Says = "connection-drain" },
 
         new("docs/draining.md", "flannelflow drains list")
         {
@@ -108,14 +114,14 @@ internal static partial class DocumentedCommands
         new("docs/workflows.md", "curl --unix-socket /run/flannelflow/api.sock 'http://localhost/api/v1/workflows?incident=true'") { Says = "\"items\"" },
 
         new("docs/operations.md", "sudo flannelflow doctor") { Says = "ok" },
-        new("docs/operations.md", "flannelflow drift") { Says = "" },
+        new("docs/operations.md", "sudo flannelflow drift") { Says = "" },
         new("docs/operations.md", "ip xfrm policy"),
         new("docs/operations.md", "ip -s xfrm state list nokeys"),
         new("docs/operations.md", "grep XfrmInTmplMismatch /proc/net/xfrm_stat"),
-        new("docs/runbook.md", "flannelflow doctor") { Says = "ok" },
-        new("docs/runbook.md", "flannelflow workflows list --incident"),
-        new("docs/runbook.md", "flannelflow workflows show ID", ("ID", NewestWorkflow)),
-        new("docs/runbook.md", "flannelflow drift") { Says = "" },
+        new("docs/runbook.md", "sudo flannelflow doctor") { Says = "ok" },
+        new("docs/runbook.md", "sudo flannelflow workflows list --incident"),
+        new("docs/runbook.md", "sudo flannelflow workflows show ID", ("ID", NewestWorkflow)),
+        new("docs/runbook.md", "sudo flannelflow drift") { Says = "" },
 
         new("docs/docker-names.md", "docker plugin disable -f flannelflow") { Hosts = Package },
         new("docs/docker-names.md", "docker plugin set flannelflow FLANNELFLOW_HOLD_SECONDS=5") { Hosts = Package },
@@ -126,7 +132,12 @@ internal static partial class DocumentedCommands
             Until = "cp -r flannelflow-[0-9]*-linux-x64 flannelflow-NEW-linux-x64 && echo 9.9.9 >flannelflow-NEW-linux-x64/VERSION",
             Hosts = Tarball,
         },
-        new("docs/install.md", "sudo flannelflow upgrade --to OLD", ("OLD", "$(cat flannelflow-[0-9]*-linux-x64/VERSION)")) { Hosts = Tarball },
+        new("docs/install.md", "sudo flannelflow upgrade --to OLD", ("OLD", "$(ls /usr/lib/flannelflow | grep -v '^current$\\|^package$\\|9.9.9')"))
+        {
+            Until = RunsNew,
+            Hosts = [.. Tarball, .. Package],
+        },
+        new("docs/install.md", "sudo apt install ./flannelflow_NEW_amd64.deb", ("install", "install -y")) { Until = PackageOfNew, Hosts = Package },
         new("docs/install.md", "sudo flannelflow uninstall")
         {
             Until = "docker service ls -q | xargs -r docker service rm >/dev/null; docker ps -aq | xargs -r docker rm -f >/dev/null; " +

@@ -18,28 +18,17 @@ public sealed class DocumentedCommandsTests(FreshMachines lab)
         Assert.SkipWhen(Run.Tarball is null, "needs what build/package.sh makes: tests/campaigns/docs");
         await Task.WhenAll(lab.Hosts.Select(PrepareAsync));
         var failed = new List<string>();
-        var meanwhile = new List<Task<string?>>();
-        foreach (var (before, line) in DocumentedCommands.Typed.Prepend(DocumentedCommands.Typed[0]).Zip(DocumentedCommands.Typed))
+        foreach (var line in DocumentedCommands.Typed)
         {
-            if (before.Page != line.Page) await EndAsync();
-            var typed = TypeAsync(line);
-            if (line.IsMeanwhile) meanwhile.Add(typed);
-            else if (await typed is { } problem) failed.Add(problem);
+            if (await TypeAsync(line) is { } problem) failed.Add(problem);
         }
 
-        await EndAsync();
         Assert.True(failed.Count == 0, string.Join("\n\n", failed));
 
         // The hosts that kept options and state keep nothing either, nor does etcd, as install.md has it; and then all is as before.
         foreach (var host in lab.Hosts) await host.ShAsync("cd /root && tar xzf flannelflow-*-linux-x64.tar.gz && flannelflow-[0-9]*-linux-x64/flannelflow uninstall --purge");
         await lab.EtcdctlAsync("del", "--prefix", "/flannelflow");
         await lab.UntilSameAsync(lab.Bare, 120, "uninstall");
-
-        async Task EndAsync()
-        {
-            failed.AddRange((await Task.WhenAll(meanwhile)).OfType<string>());
-            meanwhile.Clear();
-        }
     }
 
     /// <summary>What is installed, and images that a service can run without being told how.</summary>
