@@ -17,10 +17,10 @@ public sealed class ModelTests
             Assert.Equal(pair, FwMarkPair.From(pair.Udp));
             Assert.NotEqual(pair.Tcp, pair.Udp);
             Assert.Equal(0u, (pair.Tcp | pair.Udp) & 0xC000);
-            Assert.Equal(0x1u, pair.Udp >> 28);
+            Assert.Equal(0x1000_0000u, pair.Udp & 0xFFF8_0000);
         });
         Assert.Equal("0x10000000/0x10000001", FwMarkPair.Of(0).ToString());
-        Assert.Equal("0x1fff3ffc/0x1fff3ffd", FwMarkPair.Of(FwMarkPair.LastIndex).ToString());
+        Assert.Equal("0x10073ffc/0x10073ffd", FwMarkPair.Of(FwMarkPair.LastIndex).ToString());
     }
 
     [Theory]
@@ -28,6 +28,7 @@ public sealed class ModelTests
     [InlineData(0x4000u)]
     [InlineData(0x2000_0000u)]
     [InlineData(0x1000_4000u)]
+    [InlineData(0x1008_0000u)]
     [InlineData(0x1000_8001u)]
     public void FwMarks_OfOthers_AreNotOurs(uint mark) => Assert.Null(FwMarkPair.From(mark));
 
