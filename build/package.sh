@@ -43,13 +43,21 @@ TEXT
 cat >"$deb/DEBIAN/postinst" <<'TEXT'
 #!/bin/sh
 set -e
-if [ "$1" = configure ] && [ -d /run/systemd/system ] && systemctl -q is-enabled flannelflow 2>/dev/null; then /usr/lib/flannelflow/package/flannelflow upgrade
-else echo "flannelflow: next, in a swarm: flannelflow install"; fi
+[ "$1" = configure ] || exit 0
+program=/usr/lib/flannelflow/package/flannelflow
+if [ ! -x /usr/lib/flannelflow/current/flannelflow ]; then echo "flannelflow: next, in a swarm: flannelflow install"
+elif [ ! -d /run/systemd/system ] || ! systemctl -q is-enabled flannelflow 2>/dev/null; then
+  echo "flannelflow: its service is not enabled, so the version before stays; to install this one: $program install"
+elif ! $program upgrade; then
+  echo "flannelflow: the version before goes on; when what stands above is mended: dpkg --configure -a" >&2
+  exit 1
+fi
 TEXT
 cat >"$deb/DEBIAN/prerm" <<'TEXT'
 #!/bin/sh
 set -e
-if [ "$1" = remove ] && [ -e /etc/systemd/system/flannelflow.service ]; then flannelflow uninstall; fi
+[ "$1" = remove ] || exit 0
+if [ -e /etc/systemd/system/flannelflow.service ] || [ -x /usr/lib/flannelflow/current/flannelflow ]; then flannelflow uninstall; fi
 TEXT
 chmod 755 "$deb/DEBIAN/postinst" "$deb/DEBIAN/prerm" "$deb/usr/bin/flannelflow"
 dpkg-deb --root-owner-group -Zgzip --build "$deb" "$out/flannelflow_${version}_amd64.deb" >/dev/null

@@ -132,12 +132,12 @@ internal static partial class DocumentedCommands
             Until = "cp -r flannelflow-[0-9]*-linux-x64 flannelflow-NEW-linux-x64 && echo 9.9.9 >flannelflow-NEW-linux-x64/VERSION",
             Hosts = Tarball,
         },
+        new("docs/install.md", "sudo apt install ./flannelflow_NEW_amd64.deb", ("install", "install -y")) { Until = PackageOfNew, Hosts = Package },
         new("docs/install.md", "sudo flannelflow upgrade --to OLD", ("OLD", "$(ls /usr/lib/flannelflow | grep -v '^current$\\|^package$\\|9.9.9')"))
         {
             Until = RunsNew,
             Hosts = [.. Tarball, .. Package],
         },
-        new("docs/install.md", "sudo apt install ./flannelflow_NEW_amd64.deb", ("install", "install -y")) { Until = PackageOfNew, Hosts = Package },
         new("docs/install.md", "sudo flannelflow uninstall")
         {
             Until = "docker service ls -q | xargs -r docker service rm >/dev/null; docker ps -aq | xargs -r docker rm -f >/dev/null; " +

@@ -60,7 +60,7 @@ internal static class InstallCommand
     }
 
     private static string WrapperLeft(HostFacts facts) => facts.WrappedServices.Concat(facts.WrappedContainers).ToList() is { Count: > 0 } names
-        ? $", and in {InstallPlan.Home} the runtime wrapper, which only passes on, as Docker needs it to stop what was started with it: {string.Join(", ", names)} (docker service update --force makes tasks anew; then delete that folder)"
+        ? $", and in {InstallPlan.Home} the runtime wrapper, which only passes on, as Docker needs it to stop what was started with it: {string.Join(", ", names)} (docker service update --force makes tasks anew; then delete its folders {InstallPlan.Left} and current)"
         : "";
 
     private static async Task<int> ApplyAsync(

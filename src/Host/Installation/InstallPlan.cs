@@ -117,7 +117,7 @@ public static class InstallPlan
         }
         else if (facts.IsPackage)
         {
-            if (facts.CurrentVersion is not null) steps.Add(Emptied());
+            steps.Add(Emptied());
         }
         else
         {
