@@ -320,7 +320,7 @@ public sealed record Snapshot(IReadOnlyList<string> Hosts, string Etcd)
 {
     public Snapshot WithoutProvisional() => this with
     {
-        Etcd = string.Join('\n', Etcd.Split('\n').Where(line => !line.Contains("\"provisional\"", StringComparison.Ordinal))),
+        Etcd = string.Join('\n', Etcd.Split('\n').Where(line => !line.Contains("\"kind\":\"provisional\"", StringComparison.Ordinal))),
     };
 
     /// <summary>Null if nothing differs.</summary>

@@ -59,7 +59,10 @@ public static partial class Normal
         return string.Join('\n', lines.Where(line => line.Length > 0).Order(StringComparer.Ordinal));
     }
 
-    /// <summary>A record of the mirror by the name of what it mirrors: ids are Docker's, and which free address was taken is chance.</summary>
+    /// <summary>
+    /// A record of the mirror by the name of what it mirrors: ids are Docker's, and which free address was taken is chance. A container that Docker gave up, and a person
+    /// started, may have no address of the leader's any more.
+    /// </summary>
     private static string Mirrored(string key, JsonObject value)
     {
         foreach (var property in value.ToList())
@@ -69,9 +72,10 @@ public static partial class Normal
 
         foreach (var network in value["networks"]?.AsArray() ?? [])
         {
-            foreach (var property in network!.AsObject().ToList())
+            network!.AsObject().Remove("provisional");
+            foreach (var property in network.AsObject().ToList())
             {
-                if (property.Key is "networkId" or "endpointId" or "aliases" or "dnsNames" or "provisional") network[property.Key] = "*";
+                if (property.Key is "networkId" or "endpointId" or "aliases" or "dnsNames") network[property.Key] = "*";
             }
         }
 
