@@ -59,15 +59,19 @@ public sealed class HostPresence(
 
     private async Task KeepRecordAsync(CancellationToken ct)
     {
+        EtcdLeaseId? lease = null;
         var troubled = false;
         while (true)
         {
             try
             {
-                var lease = await etcd.GrantLeaseAsync(options.TimeToLive, ct);
+                var held = lease ??= (await etcd.GrantLeaseAsync(options.TimeToLive, ct)).Id;
+                var written = Record(mirror.AppliedRevision);
+                await WriteAsync(written, held, ct);
                 if (troubled) log.LogInformation("this host is known to the others again");
                 troubled = false;
-                await KeepAsync(lease.Id, ct);
+                await KeepAsync(held, written, ct);
+                lease = null;
                 log.LogWarning("the others took this host for gone: its lease has ended; it is there again");
             }
             catch (EtcdException e)
@@ -75,15 +79,29 @@ public sealed class HostPresence(
                 if (!troubled) log.LogWarning("keeping this host's presence: {Reason}", e.Message);
                 troubled = true;
                 await Task.Delay(RetryPause, time, ct);
+
+                // An etcd that is full refuses what is written, and prolongs leases all the same.
+                if (lease is { } held && !await IsKeptAsync(held, ct)) lease = null;
             }
         }
     }
 
-    /// <summary>Until the lease is gone.</summary>
-    private async Task KeepAsync(EtcdLeaseId lease, CancellationToken ct)
+    /// <summary>False: the lease is gone. True also when etcd does not answer.</summary>
+    private async Task<bool> IsKeptAsync(EtcdLeaseId lease, CancellationToken ct)
     {
-        var written = Record(mirror.AppliedRevision);
-        await WriteAsync(written, lease, ct);
+        try
+        {
+            return await etcd.KeepLeaseAliveAsync(lease, ct) is not null;
+        }
+        catch (EtcdException)
+        {
+            return true;
+        }
+    }
+
+    /// <summary>Until the lease is gone.</summary>
+    private async Task KeepAsync(EtcdLeaseId lease, HostRecord written, CancellationToken ct)
+    {
         var renewAt = time.GetUtcNow() + (options.TimeToLive / 3);
         while (true)
         {

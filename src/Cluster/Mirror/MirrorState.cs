@@ -43,7 +43,10 @@ public sealed record MirrorState
     /// <summary>Hosts whose daemon gives signs of life (<see cref="HostPresence"/>).</summary>
     public ImmutableHashSet<string> Heard { get; init; } = ImmutableHashSet.Create<string>(StringComparer.Ordinal);
 
-    /// <summary>Hosts that were gone, and of which nothing was heard since: their record has ended, or they were found silent (<see cref="HostWatch"/>).</summary>
+    /// <summary>
+    /// Hosts that were gone, and of which nothing was heard since: record and signs of life have both ended, or they were found silent (<see cref="HostWatch"/>). A record
+    /// that ends while signs are given is written anew, and no sign would tell of it.
+    /// </summary>
     public ImmutableHashSet<string> Gone { get; init; } = ImmutableHashSet.Create<string>(StringComparer.Ordinal);
 
     /// <summary>
@@ -178,8 +181,8 @@ public sealed record MirrorState
             MirrorKind.Container when state.Covered.Find(record => record.Id == parsed.Id && record.Host == parsed.Host) is { } covered =>
                 state with { Covered = state.Covered.Remove(covered) },
             MirrorKind.Container => state,
-            MirrorKind.Host => state with { Hosts = state.Hosts.Remove(parsed.Id), Gone = state.Gone.Add(parsed.Id) },
-            MirrorKind.Sign => state with { Heard = state.Heard.Remove(parsed.Host) },
+            MirrorKind.Host => state with { Hosts = state.Hosts.Remove(parsed.Id), Gone = state.Heard.Contains(parsed.Id) ? state.Gone : state.Gone.Add(parsed.Id) },
+            MirrorKind.Sign => state with { Heard = state.Heard.Remove(parsed.Host), Gone = state.Hosts.ContainsKey(parsed.Host) ? state.Gone : state.Gone.Add(parsed.Host) },
         };
     }
 }

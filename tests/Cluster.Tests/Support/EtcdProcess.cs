@@ -27,6 +27,9 @@ public sealed class EtcdProcess : IAsyncLifetime
     /// <summary>Given before the start: it speaks TLS, and wants to see a certificate of that authority.</summary>
     public EtcdCertificates? Certificates { get; init; }
 
+    /// <summary>Given before the start: with more than this in it, it is full. Octets; null: as etcd has it.</summary>
+    public int? Quota { get; init; }
+
     public string Endpoint => string.Create(CultureInfo.InvariantCulture, $"{(Certificates is null ? "http" : "https")}://127.0.0.1:{_clientPort}");
 
     public EtcdTlsOptions? Tls =>
@@ -73,6 +76,12 @@ public sealed class EtcdProcess : IAsyncLifetime
                 "--cert-file", certificates.PathOf("server.pem"), "--key-file", certificates.PathOf("server.key"),
                 "--trusted-ca-file", certificates.Authority, "--client-cert-auth",
             }) start.ArgumentList.Add(argument);
+        }
+
+        if (Quota is { } quota)
+        {
+            start.ArgumentList.Add("--quota-backend-bytes");
+            start.ArgumentList.Add(quota.ToString(CultureInfo.InvariantCulture));
         }
 
         if (!SupportsNoFsync.Value) start.ArgumentList.Remove("--unsafe-no-fsync");
