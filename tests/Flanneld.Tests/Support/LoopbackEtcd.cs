@@ -34,6 +34,7 @@ internal sealed class LoopbackEtcd : IAsyncDisposable
             }
             catch (EtcdException)
             {
+                if (_process.HasExited) throw new InvalidOperationException($"etcd ended: {await _process.StandardOutput.ReadToEndAsync()}{await _process.StandardError.ReadToEndAsync()}");
                 return false;
             }
         });
