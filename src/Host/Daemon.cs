@@ -277,7 +277,7 @@ public static class Daemon
         services.AddHostedService<ServiceManager>();
         AddReconcile(services, options);
         AddDraining(services);
-        services.AddSingleton<RunningContainers>();
+        services.AddSingleton(provider => new OpeningTasks(options.ListenWait, provider.GetRequiredService<TimeProvider>())).AddSingleton<RunningContainers>();
         services.AddHostedService<MirrorLoop>();
         services.AddHostedService<LoadBalancerLoop>();
         services.AddHostedService<UpkeepLoop>();

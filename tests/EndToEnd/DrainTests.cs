@@ -44,6 +44,25 @@ public sealed partial class DrainTests(DrainingHosts lab) : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Tasks_ThatListenLongAfterTheirStart_GetNothingBefore()
+    {
+        await lab.CreateNetworkAsync(Net);
+        await ServeAsync("web", 2, sleep: 4);
+        var clients = await ClientsAsync("web", 2);
+        var address = await VipAsync("web");
+        var loads = await Task.WhenAll(clients.Select(client => LoadRun.BeginAsync(client, address)));
+
+        await UpdateAsync("--replicas 4 web", 4);
+        await ReachedAsync(clients, address, 4);
+        await UpdateAsync($"--force --update-order start-first --update-parallelism 2 --update-delay {8 * Run.Patience}s --update-monitor 1s web", 4);
+
+        var results = await Task.WhenAll(loads.Select(load => load.EndAsync()));
+        Run.Say(string.Join('\n', results.Select(result => result.ToString())));
+        Assert.All(results, result => Assert.True(result.Failed == 0, result.ToString()));
+        Assert.All(results, result => Assert.True(result.Requests > 200, $"hardly anything was asked: {result}"));
+    }
+
+    [Fact]
     public async Task DockerStop_OfOneContainer_ByTheRuntimeWrapper_NoRequestFails()
     {
         await lab.CreateNetworkAsync(Net);
@@ -172,9 +191,10 @@ public sealed partial class DrainTests(DrainingHosts lab) : IAsyncLifetime
         await NoDrainIsOpenAsync();
     }
 
-    private Task<string> ServeAsync(string name, int replicas, string options = "") => lab[1].ShAsync(string.Create(
+    /// <param name="sleep">Seconds for which a task runs before it listens.</param>
+    private Task<string> ServeAsync(string name, int replicas, string options = "", int sleep = 0) => lab[1].ShAsync(string.Create(
         CultureInfo.InvariantCulture,
-        $"docker service create --detach --name {name} --network {Net} --replicas {replicas} --stop-grace-period 20s {options} --mount type=bind,src=/var/log,dst=/late lab:latest traffic serve 80 /late/late"));
+        $"docker service create --detach --name {name} --network {Net} --replicas {replicas} --stop-grace-period 20s {options} --mount type=bind,src=/var/log,dst=/late lab:latest sh -c 'sleep {sleep}; exec traffic serve 80 /late/late'"));
 
     private Task UpdateAsync(string arguments, int replicas) => UpdateAsync(arguments, replicas, "");
 
@@ -202,19 +222,20 @@ public sealed partial class DrainTests(DrainingHosts lab) : IAsyncLifetime
     {
         await RunningAsync(service, replicas);
         var clients = await Task.WhenAll(lab[1].StartAsync("client1", Net), lab[2].StartAsync("client2", Net));
-        var address = await VipAsync(service);
-        await Wait.UntilAsync("every task is reached from both hosts", 90, async () =>
-        {
-            foreach (var client in clients)
-            {
-                var names = await client.TryExecAsync("sh", "-c", $"set -o pipefail; traffic ask {address} 80 {5 * replicas} | sort -u");
-                if (!names.Ok || names.Out.Split('\n', StringSplitOptions.RemoveEmptyEntries).Length < replicas) return $"{client.Name}: {names.All}";
-            }
-
-            return null;
-        });
+        await ReachedAsync(clients, await VipAsync(service), replicas);
         return clients;
     }
+
+    private static Task<TimeSpan> ReachedAsync(Container[] clients, string address, int tasks) => Wait.UntilAsync($"{tasks} tasks are reached from both hosts", 90, async () =>
+    {
+        foreach (var client in clients)
+        {
+            var names = await client.TryExecAsync("sh", "-c", $"set -o pipefail; traffic ask {address} 80 {5 * tasks} | sort -u");
+            if (!names.Ok || names.Out.Split('\n', StringSplitOptions.RemoveEmptyEntries).Length < tasks) return $"{client.Name}: {names.All}";
+        }
+
+        return null;
+    });
 
     private static async Task<IReadOnlyList<JsonNode>> DrainsAsync(LabHost host) =>
         [.. JsonNode.Parse(await host.ShAsync($"{Run.Daemon}/flannelflow drains list --json"))!["items"]!.AsArray().Select(drain => drain!)];

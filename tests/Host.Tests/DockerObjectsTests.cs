@@ -1,3 +1,4 @@
+using System.Globalization;
 using Docker.DotNet.Models;
 using FlannelFlow.Cluster.Mirror;
 using FlannelFlow.Host.Docker;
@@ -112,6 +113,18 @@ public sealed class DockerObjectsTests
         var unconnected = Container();
         unconnected.NetworkSettings!.Networks!["red"].IPAddress = "";
         Assert.Null(DockerObjects.Container(unconnected, "n1", _ => true));
+    }
+
+    [Theory]
+    [InlineData("2026-11-29T00:07:37.768123456Z", "2026-11-29T00:07:37.768+00:00")]
+    [InlineData("2026-11-29T02:07:37+02:00", "2026-11-29T00:07:37.000+00:00")]
+    [InlineData("0001-01-01T00:00:00Z", "0001-01-01T00:00:00.000+00:00")]
+    [InlineData("", "0001-01-01T00:00:00.000+00:00")]
+    public void Start_IsReadAsDockerWritesIt(string written, string expected)
+    {
+        var container = Container();
+        container.State!.StartedAt = written;
+        Assert.Equal(expected, DockerObjects.StartedAt(container).ToUniversalTime().ToString("yyyy-MM-ddTHH:mm:ss.fffzzz", CultureInfo.InvariantCulture));
     }
 
     [Fact]

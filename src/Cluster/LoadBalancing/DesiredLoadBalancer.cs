@@ -57,8 +57,9 @@ public static class DesiredLoadBalancers
     {
         if (service.Mode != EndpointMode.Vip || network.Vip is not { } vip) return null;
         var settings = ServiceSettings.Of(service.Labels);
-        var living = tasks.Where(task => state.Runs(task) && task.Networks.Any(endpoint => endpoint.NetworkId == network.NetworkId) && (task.IsUp || IsDraining(task))).ToList();
-        var serving = ServingTasks.Of(state, tasks).Select(task => task.Id).ToHashSet(StringComparer.Ordinal);
+        var open = tasks.Where(task => !state.IsOpening(task)).ToList();
+        var living = open.Where(task => state.Runs(task) && task.Networks.Any(endpoint => endpoint.NetworkId == network.NetworkId) && (task.IsUp || IsDraining(task))).ToList();
+        var serving = ServingTasks.Of(state, open).Select(task => task.Id).ToHashSet(StringComparer.Ordinal);
         var heldOpen = BackendLife.HeldOpen(living.Select(task => (task.Id, IsDraining(task) ? task.Drain?.Since ?? DateTimeOffset.MinValue : (DateTimeOffset?)null)));
         return new DesiredLoadBalancer(
             new ServiceInNetwork(service.Id, network.NetworkId),

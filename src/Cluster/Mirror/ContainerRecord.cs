@@ -36,6 +36,7 @@ public enum ContainerState
 /// <param name="Labels">Those that begin with <c>flannelflow.</c></param>
 /// <param name="StopGraceSeconds">Between the stop signal and SIGKILL, where the container has its own (docker run --stop-timeout).</param>
 /// <param name="Drain">With <see cref="ContainerState.Draining"/> only. Ours, too.</param>
+/// <param name="IsOpening">A task without a health check that has just begun and listens nowhere yet, as its host sees it. It has its names; no load balancer gives it connections.</param>
 public sealed record ContainerRecord(
     string Id,
     string Host,
@@ -47,7 +48,8 @@ public sealed record ContainerRecord(
     ImmutableSortedDictionary<string, string> Labels,
     ContainerTask? Task = null,
     double? StopGraceSeconds = null,
-    DrainRecord? Drain = null)
+    DrainRecord? Drain = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] bool IsOpening = false)
 {
     /// <summary>As docker ps shows it: the first twelve digits, which are also a name of the container.</summary>
     [JsonIgnore]

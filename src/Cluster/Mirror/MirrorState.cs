@@ -68,6 +68,9 @@ public sealed record MirrorState
     /// <summary>Docker's data trumps etcd's: false for what this host knows to be over.</summary>
     public bool Runs(ContainerRecord container) => !Refuted.Contains(container);
 
+    /// <summary>Only a task's own host finds out when it has opened: while its daemon gives no sign of life, it is taken for open.</summary>
+    public bool IsOpening(ContainerRecord task) => task.IsOpening && (task.Host == Here || Heard.Contains(task.Host));
+
     /// <summary>For tests and pure functions.</summary>
     public static MirrorState Of(
         long revision, IEnumerable<NetworkRecord> networks, IEnumerable<ServiceRecord> services, IEnumerable<ContainerRecord> containers) => Empty with

@@ -1,6 +1,6 @@
 namespace FlannelFlow.Cluster.Mirror;
 
-/// <summary>Which tasks of a service get what is new: the one rule for names and for load balancers. Pure.</summary>
+/// <summary>Which tasks of a service get what is new: the one rule for names and for load balancers, which ask it of those only that have opened. Pure.</summary>
 public static class ServingTasks
 {
     /// <summary>As far as the task itself is concerned.</summary>

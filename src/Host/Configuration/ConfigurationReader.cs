@@ -108,6 +108,7 @@ public sealed class ConfigurationReader(IConfiguration configuration)
                 TcpFinTimeout = Seconds(Options.LoadBalancerTcpFinTimeout),
                 UdpTimeout = Seconds(Options.LoadBalancerUdpTimeout),
             },
+            ListenWait = Seconds(Options.LoadBalancerListenWait),
         };
         _problems.AddRange(options.Addresses.Validate());
         return (options, _problems);

@@ -33,6 +33,9 @@ public sealed record FlannelFlowOptions
     public required DrainTerms Drain { get; init; }
     public required DrainWatchOptions DrainWatch { get; init; }
     public required LoadBalancerOptions LoadBalancer { get; init; }
+
+    /// <summary>How long a task without a health check is waited for to listen before it is a backend.</summary>
+    public required TimeSpan ListenWait { get; init; }
     public required AccessOptions Access { get; init; }
 
     /// <summary>Null: workflows are not traced.</summary>

@@ -85,6 +85,9 @@ internal static class Options
     public static readonly SecondsOption LoadBalancerUdpTimeout = new("LOAD_BALANCER_UDP_TIMEOUT", 300, 1, 86_400,
         "Seconds, {range}: for how long a silent UDP flow goes to the same backend (IPVS).");
 
+    public static readonly SecondsOption LoadBalancerListenWait = new("LOAD_BALANCER_LISTEN_WAIT", 10, 0, 600,
+        "Seconds, {range}: for how long at most a task without a health check that listens nowhere gets no connections after its start. 0: it gets them at once. See [load balancing](load-balancing.md).");
+
     public static readonly TextOption StateDirectory = new("STATE_DIRECTORY", "/var/lib/flannelflow",
         "Journal, flannel environments, embedded etcd. Must survive reboots.");
 
@@ -230,7 +233,7 @@ internal static class Options
         new("etcd", [EtcdEndpoints, EtcdCaFile, EtcdCertFile, EtcdKeyFile, EtcdUsername, EtcdPasswordFile, EtcdPrefix, EtcdRequestTimeout, EmbeddedEtcdPort]),
         new("flannel", [FlannelInterface, DefaultFlannelOptions, FlannelBinary]),
         new("Encryption between hosts", [EncryptionPort, EncryptionRotation]),
-        new("Load balancing", [LoadBalancer, LoadBalancerTcpIdleTimeout, LoadBalancerTcpFinTimeout, LoadBalancerUdpTimeout])
+        new("Load balancing", [LoadBalancer, LoadBalancerTcpIdleTimeout, LoadBalancerTcpFinTimeout, LoadBalancerUdpTimeout, LoadBalancerListenWait])
         {
             After = """
                 With the nftables plane, silence is the affair of the host's connection tracking: `net.netfilter.nf_conntrack_tcp_timeout_established` (5 days

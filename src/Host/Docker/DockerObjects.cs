@@ -129,6 +129,13 @@ public static class DockerObjects
             container.Config?.StopTimeout?.TotalSeconds);
     }
 
+    /// <summary>Of the first process of a running container.</summary>
+    public static int Pid(ContainerInspectResponse container) => (int)(container.State?.Pid ?? 0);
+
+    /// <summary>By the host's clock; of a time that cannot be read: long ago.</summary>
+    public static DateTimeOffset StartedAt(ContainerInspectResponse container) =>
+        DateTimeOffset.TryParse(container.State?.StartedAt, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var at) ? at : DateTimeOffset.MinValue;
+
     private static ContainerNetwork? Endpoint(EndpointSettings endpoint)
     {
         if (!IPv4Address.TryParse(endpoint.IPAddress, out var address)) return null;

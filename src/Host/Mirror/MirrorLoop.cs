@@ -19,6 +19,7 @@ namespace FlannelFlow.Host.Mirror;
 public sealed class MirrorLoop(
     DockerTruth docker,
     RunningContainers containers,
+    OpeningTasks opening,
     MirrorWriter writer,
     DockerMirror mirror,
     HostPresence presence,
@@ -52,6 +53,7 @@ public sealed class MirrorLoop(
         presence.RunAsync(WrittenAsync, stoppingToken),
         watch.RunAsync(stoppingToken),
         FollowDockerAsync(stoppingToken),
+        opening.RunAsync(Opened, stoppingToken),
         LookAsync("this host's containers", _containersChanged, WriteContainersAsync, stoppingToken),
         LookAsync("the swarm's networks and services", _clusterChanged, WriteClusterAsync, stoppingToken));
 
@@ -95,18 +97,28 @@ public sealed class MirrorLoop(
         {
             case "container" when !heard.Action.StartsWith("exec_", StringComparison.Ordinal):
                 if (heard.Action == "kill") kills.Heard(heard);
-                containers.Forget(heard.Actor.ID);
-                _containersChanged.Raise();
+                Changed(heard.Actor.ID);
                 break;
             case "network" when heard.Action is "connect" or "disconnect" && heard.Actor.Attributes.TryGetValue("container", out var container):
-                containers.Forget(container);
-                _containersChanged.Raise();
+                Changed(container);
                 break;
             case "network" or "service" or "node":
                 desiredStates.ClusterChanged();
                 _clusterChanged.Raise();
                 break;
         }
+    }
+
+    private void Changed(string containerId)
+    {
+        containers.Forget(containerId);
+        _containersChanged.Raise();
+    }
+
+    private void Opened(string containerId)
+    {
+        containers.Opened(containerId);
+        _containersChanged.Raise();
     }
 
     /// <param name="look">How long until the next look, if nothing is heard before.</param>

@@ -50,7 +50,7 @@ public enum BackendCondition
     /// <summary>It drains, and gets new connections, since it is the last of its service.</summary>
     HeldOpen,
 
-    /// <summary>Its health check has not succeeded yet.</summary>
+    /// <summary>Its health check has not succeeded yet, or it has none and listens nowhere yet.</summary>
     Starting,
     Unhealthy,
     HostGone,
@@ -143,7 +143,7 @@ public static class ClusterViews
         var weight = balancer?.Backends.FirstOrDefault(backend => backend.ContainerId == task.Id)?.Weight ?? 0;
         var condition =
             task.State == ContainerState.Draining ? (weight > 0 ? BackendCondition.HeldOpen : BackendCondition.Draining)
-            : task.Health == ContainerHealth.Starting ? BackendCondition.Starting
+            : task.Health == ContainerHealth.Starting || (balancer is not null && state.IsOpening(task)) ? BackendCondition.Starting
             : task.Health == ContainerHealth.Unhealthy ? BackendCondition.Unhealthy
             : state.IsPresent(task.Host) ? BackendCondition.Serving
             : BackendCondition.HostGone;

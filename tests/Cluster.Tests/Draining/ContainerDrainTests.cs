@@ -40,6 +40,21 @@ public sealed class ContainerDrainTests
         Assert.Equal(health, next.Health);
     }
 
+    [Theory]
+    [InlineData(null, true, true)]
+    [InlineData(true, true, true)]
+    [InlineData(true, false, false)]
+    [InlineData(false, true, false)] // it closed its port, since it is told to end
+    [InlineData(false, false, false)]
+    public void OneThatHasOpened_StaysOpen(bool? known, bool seen, bool expected)
+    {
+        ContainerRecord? record = known is { } was ? Docker with { IsOpening = was } : null;
+        var docker = Docker with { IsOpening = seen };
+        Assert.Equal(expected, ContainerDrain.Next(record, docker, DrainTerms.Default, Start).IsOpening);
+        if (record is not null)
+            Assert.Equal(expected, ContainerDrain.Next(ContainerDrain.Draining(record, DrainRecord.Begin(DrainReason.Stop, Start)), docker, DrainTerms.Default, Start).IsOpening);
+    }
+
     [Fact]
     public void Backends_ThatDrain_HaveNoWeight_ButTheLastThatLives()
     {

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using FlannelFlow.Cluster.Draining;
 using FlannelFlow.Cluster.LoadBalancing;
 using FlannelFlow.Cluster.Mirror;
 using static FlannelFlow.Cluster.Tests.Mirror.Records;
@@ -49,6 +50,29 @@ public sealed class DesiredLoadBalancersTests
         Assert.Equal(
             isBackend ? "web red 10.1.0.2 wrr: 10.1.2.3*1" : "web red 10.1.0.2 wrr:",
             Text(State([Web], Container("c1", "n1", "web", ("red", "10.1.2.3", null)) with { Health = health }), "red"));
+
+    [Fact]
+    public void Task_ThatIsOpening_IsNoBackend_AndTakesNothingFromOthers()
+    {
+        var opening = Container("c1", "n1", "web", ("red", "10.1.2.3", null)) with { IsOpening = true };
+        var other = Container("c2", "n2", "web", ("red", "10.1.3.3", null));
+        Assert.Equal("web red 10.1.0.2 wrr:", Text(State([Web], opening) with { Here = "n1" }, "red"));
+        Assert.Equal("web red 10.1.0.2 wrr: 10.1.3.3*1", Text(State([Web], opening, other) with { Heard = ["n1"] }, "red"));
+        Assert.Equal("web red 10.1.0.2 wrr: 10.1.3.3*1", Text(State([Web], opening, other) with { Heard = ["n1"], Gone = ["n2"] }, "red"));
+    }
+
+    [Fact]
+    public void Task_ThatIsOpening_OfADaemonThatIsSilent_IsABackend() =>
+        Assert.Equal("web red 10.1.0.2 wrr: 10.1.2.3*1", Text(State([Web], Container("c1", "n1", "web", ("red", "10.1.2.3", null)) with { IsOpening = true }) with { Here = "n2" }, "red"));
+
+    [Fact]
+    public void LastOne_ThatDrains_IsHeldOpen_UntilTheNextHasOpened()
+    {
+        var old = ContainerDrain.Draining(Container("c1", "n1", "web", ("red", "10.1.2.3", null)), DrainRecord.Begin(DrainReason.DesiredState, DateTimeOffset.UnixEpoch));
+        var next = Container("c2", "n2", "web", ("red", "10.1.3.3", null));
+        Assert.Equal("web red 10.1.0.2 wrr: 10.1.2.3*1", Text(State([Web], old, next with { IsOpening = true }) with { Heard = ["n2"] }, "red"));
+        Assert.Equal("web red 10.1.0.2 wrr: 10.1.2.3*0 10.1.3.3*1", Text(State([Web], old, next) with { Heard = ["n2"] }, "red"));
+    }
 
     [Fact]
     public void Weight_IsTheContainersLabel_ElseTheServices()

@@ -11,6 +11,16 @@ public sealed class MirrorStateTests
     private static readonly ContainerRecord Task1 = Container("c1", "n1", "web", ("net1", "10.1.2.3", "10.1.0.5"));
 
     [Fact]
+    public void TaskThatIsOpening_IsReadAsItWasWritten_AndOnlyThenSaysSo()
+    {
+        var opening = Task1 with { IsOpening = true };
+        var state = MirrorState.Read(Keys, 1, [Entry("/ff/docker/containers/n1/c1", MirrorJson.Write(opening))]);
+        Assert.True(state.Containers["c1"].IsOpening);
+        Assert.Equal(MirrorJson.Write(opening), MirrorJson.Write(state.Containers["c1"]));
+        Assert.DoesNotContain("isOpening", MirrorJson.Write(Task1), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Records_AsJson_AreTheContracts()
     {
         Assert.Equal(
