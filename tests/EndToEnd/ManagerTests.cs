@@ -33,7 +33,7 @@ public sealed class ManagerTests(ThreeHosts lab) : IAsyncLifetime
         await lab.CreateNetworkAsync("net1", "-o", "com.docker.network.driver.mtu=1400");
         await lab.CreateNetworkAsync("net2");
         await lab[1].DockerAsync("service", "create", "-d", "--name", "vip", "--network", "net2", "--replicas", "2", "--constraint", "node.role==worker",
-            "lab:latest", "sleep", "100000");
+            "lab:latest", "httpd", "-f");
         var c2 = await lab[2].StartAsync("c2", "net1");
         var c3 = await lab[3].StartAsync("c3", "net1");
         await Wait.UntilAsync("the service runs", 60, async () =>
