@@ -81,16 +81,30 @@ public sealed class OpeningTasksTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Task_ThatEnds_IsWaitedForNoMore()
+    public async Task Task_ThatIsAwaitedAgain_IsNotAwaitedLonger()
     {
         using var opening = new OpeningTasks(Long, TimeProvider.System);
         await RunAsync(opening, async () =>
         {
+            opening.Await("c1", _task.Id, TimeSpan.FromMilliseconds(300));
             opening.Await("c1", _task.Id, Long);
-            _task.Kill();
             await UntilAsync(() => !_over.IsEmpty);
         });
-        Assert.Equal(["c1"], _over);
+    }
+
+    [Fact]
+    public async Task Task_ThatHasEnded_HasNotOpenedByThat()
+    {
+        _task.Kill();
+        await _task.WaitForExitAsync(Ct);
+        using var opening = new OpeningTasks(Long, TimeProvider.System);
+        await RunAsync(opening, async () =>
+        {
+            Assert.True(opening.IsOpening(_task.Id, Now, out _));
+            opening.Await("c1", _task.Id, Long);
+            await Task.Delay(TimeSpan.FromMilliseconds(200), TimeProvider.System, Ct);
+        });
+        Assert.Empty(_over);
     }
 
     [Theory]

@@ -23,25 +23,26 @@ public sealed class OpeningTasks(TimeSpan wait, TimeProvider time) : IDisposable
     /// <summary>Whether nothing but its sockets tells when a container is ready.</summary>
     public static bool Concerns(ContainerRecord container) => container is { Task: not null, Health: ContainerHealth.None };
 
-    /// <summary>Whether a container is opening at this moment.</summary>
+    /// <summary>Whether a container is opening at this moment. One whose process has ended, of which Docker tells a little later, has not opened by that.</summary>
     /// <param name="pid">Of its first process.</param>
     /// <param name="left">Of the wait.</param>
     public bool IsOpening(int pid, DateTimeOffset startedAt, out TimeSpan left)
     {
-        // Docker's times are of the host's clock, jumps and all: one costs a wait at most.
+        // Docker's times are of the host's clock, jumps and all: what is awaited already is not awaited longer for one.
         var passed = TimeProvider.System.GetUtcNow() - startedAt;
         left = passed < TimeSpan.Zero ? wait : wait - passed;
-        return left > TimeSpan.Zero && ListeningSockets.InNamespaceOf(pid) == false;
+        return left > TimeSpan.Zero && ListeningSockets.InNamespaceOf(pid) != true;
     }
 
-    /// <summary>From now on <see cref="RunAsync"/> looks at it.</summary>
+    /// <summary>From now on <see cref="RunAsync"/> looks at it, if it does not yet.</summary>
     public void Await(string containerId, int pid, TimeSpan left)
     {
-        _awaited[containerId] = new Awaited(pid, time.GetTimestamp(), left, ShortestPause);
+        var begun = new Awaited(pid, time.GetTimestamp(), left, ShortestPause);
+        _awaited.AddOrUpdate(containerId, begun, (_, known) => known.Pid == pid ? known : begun);
         _more.Raise();
     }
 
-    /// <param name="over">Called for each container that is waited for no more: it listens, its time is over, or it has ended.</param>
+    /// <param name="over">Called for each container that is waited for no more: it listens, or its time is over.</param>
     public async Task RunAsync(Action<string> over, CancellationToken ct)
     {
         while (true)
@@ -53,7 +54,7 @@ public sealed class OpeningTasks(TimeSpan wait, TimeProvider time) : IDisposable
                 var task = entry.Value;
                 var passed = time.GetElapsedTime(task.Since);
                 if (passed < task.Next) continue;
-                if (passed < task.Left && ListeningSockets.InNamespaceOf(task.Pid) == false) _awaited.TryUpdate(entry.Key, task with { Next = passed + Pause(passed) }, task);
+                if (passed < task.Left && ListeningSockets.InNamespaceOf(task.Pid) != true) _awaited.TryUpdate(entry.Key, task with { Next = passed + Pause(passed) }, task);
                 else if (_awaited.TryRemove(entry)) over(entry.Key);
             }
 
